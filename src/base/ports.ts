@@ -1,0 +1,85 @@
+/**
+ * The ports: everything the pure core and the replica need from outside, as narrow interfaces.
+ *
+ * Production implements them in `storage`, `transport` and `node`; the simulator implements them
+ * with virtual time and faults. Ports complete by calling back, never with promises, so that the
+ * simulator owns the order of completions.
+ */
+import type { GroupId, Millis, Slot, WallMillis } from "./ids.ts";
+
+/** The two clocks. Only the replica reads them, to stamp entries. */
+export interface Clock {
+  /** Monotonic milliseconds since an arbitrary start, with fraction. */
+  monotonicMs(): Millis;
+  /** Wall clock, whole milliseconds since 1970. */
+  wallMs(): WallMillis;
+}
+
+/** Deferred calls. A simulator runs them in virtual time. */
+export interface Scheduler {
+  /** Runs `task` once, after the input of the present event-loop turn has been read. */
+  defer(task: () => void): void;
+  /** Runs `task` once after at least `delayMs`; returns a function that cancels it. */
+  after(delayMs: Millis, task: () => void): () => void;
+}
+
+/** A log record of one group as stored: opaque to the storage, except for where it belongs. */
+export interface LogRecord {
+  readonly group: GroupId;
+  /** The highest slot this record speaks of; cutting the log at or above it may drop the record. */
+  readonly slot: Slot;
+  readonly bytes: Uint8Array;
+}
+
+/** A state row of one group: a row id the machine chose, unique in the group, and its bytes. */
+export interface RowWrite {
+  readonly row: number;
+  /** `null` removes the row. */
+  readonly bytes: Uint8Array | null;
+}
+
+/**
+ * What changed in a group's applied state since the checkpoint before, taken between two applies.
+ * Written in the same transaction as `meta`, which names the applied slot.
+ */
+export interface StateWrite {
+  readonly group: GroupId;
+  /** The state includes every entry up to and including this slot. */
+  readonly appliedSlot: Slot;
+  readonly meta: Uint8Array;
+  readonly rows: readonly RowWrite[];
+  /** Log records of this group with `slot` at or below this may be dropped. */
+  readonly cutThrough: Slot;
+}
+
+/** One disk commit: everything all groups of the node want durable in this turn. Atomic. */
+export interface Commit {
+  readonly log: readonly LogRecord[];
+  /** Acceptor state (highest promise), the newest per group replaces the one before. */
+  readonly promises: readonly { readonly group: GroupId; readonly bytes: Uint8Array }[];
+  readonly state: readonly StateWrite[];
+}
+
+/** Durable log and state of one node. One commit is in flight at a time. */
+export interface Storage {
+  /**
+   * Makes `commit` durable as one atomic unit and then calls `done`; on a failing disk calls
+   * `done` with the reason, after which nothing of it may be acknowledged. The storage may read
+   * the byte arrays until `done`, so the caller must not change them.
+   */
+  commit(commit: Commit, done: (failure: Error | null) => void): void;
+  /** Bytes of log kept for a group, for deciding when to checkpoint. */
+  logBytes(group: GroupId): number;
+}
+
+/** What {@link Storage} gives back at start, group by group, before the first commit. */
+export interface Recovery {
+  /** The newest promise bytes of a group, or null for a new one. */
+  promise(group: GroupId): Uint8Array | null;
+  /** The newest checkpoint of a group, or null: `(appliedSlot, meta)`. */
+  checkpoint(group: GroupId): { readonly appliedSlot: Slot; readonly meta: Uint8Array } | null;
+  /** Calls `visit` with each state row of the group, in order of row id. */
+  rows(group: GroupId, visit: (row: number, bytes: Uint8Array) => void): void;
+  /** Calls `visit` with each log record of the group that is still kept, in the order written. */
+  log(group: GroupId, visit: (slot: Slot, bytes: Uint8Array) => void): void;
+}

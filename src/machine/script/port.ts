@@ -1,0 +1,49 @@
+/**
+ * The border between the lock machine and its Lua engine.
+ *
+ * The engine runs a script body against a {@link ScriptHost}; it holds no state that a replica
+ * could see. The machine keeps the scripts (replicated), undoes the effects of a script that broke
+ * a bound, and decides what a command inside a script means.
+ */
+import type { Reply } from "../../base/reply.ts";
+
+/** What a running script may ask of the machine. */
+export interface ScriptHost {
+  /** `redis.call`: executes one command of the script; an error reply is raised or returned by the engine. */
+  call(args: readonly string[]): Reply;
+}
+
+/** How a script ended. */
+export type ScriptOutcome =
+  /** It returned or raised; `reply` may be an error. Effects so far stay, as in Redis. */
+  | { readonly kind: "done"; readonly reply: Reply }
+  /** It broke a bound (instructions, memory, depth): all effects must be undone. */
+  | { readonly kind: "aborted"; readonly reply: Reply };
+
+export interface ScriptRun {
+  readonly sha: string;
+  readonly body: string;
+  readonly keys: readonly string[];
+  readonly args: readonly string[];
+  readonly readOnly: boolean;
+  /** The protocol of the calling client does not matter: values convert by RESP2 rules unless the script asks `redis.setresp(3)`. */
+}
+
+/** Runs Lua 5.1 scripts; deterministic: same script, arguments and host answers, same outcome. */
+export interface ScriptEngine {
+  /** The error for a body that does not compile, or null. Keeps the compiled form. */
+  compile(sha: string, body: string): string | null;
+  run(run: ScriptRun, host: ScriptHost): ScriptOutcome;
+}
+
+/** Parses a command that a script calls, given by the composition root from the command table. */
+export interface ScriptCommands {
+  /** The operation for `args` (name first), an error text as Redis gives it inside scripts, or a finished reply. */
+  parse(args: readonly string[], db: number): ScriptCommand;
+}
+
+export type ScriptCommand =
+  | { readonly kind: "operation"; readonly operation: import("../operation.ts").Operation; readonly write: boolean }
+  | { readonly kind: "select"; readonly db: number }
+  | { readonly kind: "time" }
+  | { readonly kind: "reply"; readonly reply: Reply };

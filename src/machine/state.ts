@@ -1,0 +1,63 @@
+/**
+ * The checkpointed form of a group's state: one small meta record and one row per live thing.
+ *
+ * Row ids are handed out in order and never reused, so that rows written together lie together on
+ * disk and a lock that comes and goes between two checkpoints costs no row at all. Bytes are made
+ * in `wire/state-codec.ts`.
+ */
+import type { Millis } from "../base/ids.ts";
+
+/** The fencing token: 16 bits of group changes and 48 of the group's grant counter. */
+export interface Token {
+  readonly epoch: number;
+  readonly counter: number;
+}
+
+/** A string key: an exclusive lock whose owner is the value. */
+export interface StringRow {
+  readonly kind: "string";
+  readonly row: number;
+  readonly db: number;
+  readonly key: string;
+  readonly value: string;
+  /** Group time through which the key lives; 0 is no deadline. It is due when `nowMs > deadlineMs`. */
+  readonly deadlineMs: Millis;
+  readonly tokenEpoch: number;
+  readonly tokenCounter: number;
+  /** Group time of the grant that the token stands for. */
+  readonly sinceMs: Millis;
+  /** Group time of the last write, for OBJECT IDLETIME. */
+  readonly writtenMs: Millis;
+}
+
+/** A cached script. */
+export interface ScriptRow {
+  readonly kind: "script";
+  readonly row: number;
+  readonly sha: string;
+  readonly body: string;
+}
+
+export type StateRow = StringRow | ScriptRow;
+
+/** The group-wide part of the state. */
+export interface MachineMeta {
+  /** The last applied stamp. A new leader's group time goes on from here. */
+  readonly nowMs: Millis;
+  readonly nextRow: number;
+  readonly tokenEpoch: number;
+  /** The last grant counter handed out. */
+  readonly tokenCounter: number;
+  /** Per db (16): rows of that db with a lower id were flushed and may still lie on disk. */
+  readonly flushedBelow: readonly number[];
+  /** Script rows with a lower id were flushed and may still lie on disk. */
+  readonly scriptsFlushedBelow: number;
+}
+
+/** What changed since the last {@link Checkpoint}; handed over, never shared. */
+export interface Checkpoint {
+  readonly meta: MachineMeta;
+  readonly changed: readonly StateRow[];
+  /** Row ids that were checkpointed before and are gone now. */
+  readonly removed: readonly number[];
+}
