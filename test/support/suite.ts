@@ -70,6 +70,8 @@ process.on("exit", () => {
   for (const { name, declared, settled } of ledger) {
     if (settled === declared) continue;
     process.exitCode = 1;
-    console.error(`suite "${name}": ${settled} of ${declared} tests settled before the process ended`);
+    console.error(
+      `suite "${name}": ${settled} of ${declared} tests settled before the process ended`,
+    );
   }
 });

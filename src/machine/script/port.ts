@@ -43,7 +43,11 @@ export interface ScriptCommands {
 }
 
 export type ScriptCommand =
-  | { readonly kind: "operation"; readonly operation: import("../operation.ts").Operation; readonly write: boolean }
+  | {
+      readonly kind: "operation";
+      readonly operation: import("../operation.ts").Operation;
+      readonly write: boolean;
+    }
   | { readonly kind: "select"; readonly db: number }
   | { readonly kind: "time" }
   | { readonly kind: "reply"; readonly reply: Reply };

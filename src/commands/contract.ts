@@ -1,0 +1,208 @@
+/**
+ * What a command is: data, a parser, and for connection and server commands what they do.
+ *
+ * A command never touches a socket, a log or another connection by itself. It is given the
+ * arguments and the session, and answers with a {@link Plan}; `server` carries the plan out.
+ */
+import type { GroupId } from "../base/ids.ts";
+import type { Reply } from "../base/reply.ts";
+import type { Operation } from "../machine/operation.ts";
+
+/** What to do for one command. */
+export type Plan =
+  /** Answer at once. */
+  | { readonly kind: "reply"; readonly reply: Reply }
+  /**
+   * Execute in the group of the operation's key or keys (see `operationKeys`); several groups are
+   * a CROSSSLOT error, no key at all is group 0. `finish` turns the machine's answer into the reply.
+   */
+  | {
+      readonly kind: "operation";
+      readonly operation: Operation;
+      readonly finish?: (reply: Reply) => Reply;
+    }
+  /** Execute in one named group. */
+  | {
+      readonly kind: "group";
+      readonly group: GroupId;
+      readonly operation: Operation;
+      readonly finish?: (reply: Reply) => Reply;
+    }
+  /** Execute in every group; `merge` gets the answers in order of group. */
+  | {
+      readonly kind: "every-group";
+      readonly operation: Operation;
+      readonly merge: (replies: readonly Reply[]) => Reply;
+    }
+  /** EVALSHA and EVAL: the server fills in the body where the group lacks it (see `ServerPort.script`). */
+  | {
+      readonly kind: "script";
+      readonly sha: string;
+      /** null for EVALSHA. */
+      readonly body: string | null;
+      readonly keys: readonly string[];
+      readonly args: readonly string[];
+      readonly readOnly: boolean;
+    }
+  /** Nothing is answered (CLIENT REPLY SKIP/OFF). */
+  | { readonly kind: "silent" }
+  /** Answer, then close this connection once it is written (QUIT, CLIENT KILL of itself). */
+  | { readonly kind: "close"; readonly reply: Reply | null }
+  /** Answer nothing; stop the node in order (SHUTDOWN). */
+  | { readonly kind: "shutdown" };
+
+/** What the cluster knows of one connection. Commands read and change it; `server` owns it. */
+export interface Session {
+  readonly id: number;
+  readonly address: string;
+  readonly localAddress: string;
+  readonly connectedAtMs: number;
+  /** Monotonic time of the last command, for CLIENT LIST idle. */
+  lastCommandAtMs: number;
+  lastCommand: string;
+  protocol: 2 | 3;
+  db: number;
+  name: string;
+  libraryName: string;
+  libraryVersion: string;
+  user: string;
+  authenticated: boolean;
+  noEvict: boolean;
+  noTouch: boolean;
+  /** CLIENT REPLY: `skip` silences the next command only. */
+  replyMode: "on" | "off" | "skip";
+  /** Bytes, for CLIENT LIST. */
+  readonly inputBytes: number;
+  readonly outputBytes: number;
+  readonly commandsProcessed: number;
+}
+
+/** One line of SLOWLOG. */
+export interface SlowEntry {
+  readonly id: number;
+  readonly wallSeconds: number;
+  readonly microseconds: number;
+  readonly args: readonly string[];
+  readonly address: string;
+  readonly clientName: string;
+}
+
+/** Figures for INFO. All counters are totals since start unless said otherwise. */
+export interface ServerStatistics {
+  readonly connectionsReceived: number;
+  readonly connectionsRejected: number;
+  readonly commandsProcessed: number;
+  readonly inputBytes: number;
+  readonly outputBytes: number;
+  readonly errorReplies: number;
+  readonly expiredKeys: number;
+  readonly keyspaceHits: number;
+  readonly keyspaceMisses: number;
+  readonly scriptsCached: number;
+  readonly commits: number;
+  readonly commitMicroseconds: number;
+}
+
+/** One group, for INFO's Paxlock section. */
+export interface GroupStatistics {
+  readonly group: GroupId;
+  readonly appliedSlot: number;
+  readonly chosenSlot: number;
+  readonly ballot: number;
+  readonly logBytes: number;
+  /** Keys per db, `[keys, keys with a deadline, average time left in ms]`. */
+  readonly keyspace: ReadonlyMap<number, readonly [number, number, number]>;
+}
+
+/** What server commands may ask of the running node. */
+export interface ServerPort {
+  readonly version: string;
+  /** 40 hex digits, new at each start. */
+  readonly runId: string;
+  readonly groups: number;
+  readonly startedAtMs: number;
+  /** Monotonic and wall milliseconds; TIME needs microseconds. */
+  monotonicMs(): number;
+  wallMicroseconds(): bigint;
+  /** A random number below 2^32, for RANDOMKEY. */
+  random(): number;
+  groupOf(key: string): GroupId;
+  sessions(): Iterable<Session>;
+  /** Closes a connection once its replies so far are written. */
+  kill(id: number): void;
+  statistics(): ServerStatistics;
+  groupStatistics(): readonly GroupStatistics[];
+  resetStatistics(): void;
+  /** Resident and heap bytes of the process. */
+  memory(): { readonly resident: number; readonly heap: number; readonly peak: number };
+  processId(): number;
+  cpuSeconds(): { readonly user: number; readonly system: number };
+  /** The TCP port that serves clients, the data folder, the configuration file or an empty string. */
+  readonly port: number;
+  readonly directory: string;
+  readonly configFile: string;
+  /** The password, or an empty string when none is needed. */
+  password(): string;
+  /** CONFIG GET/SET by Redis's names; the values are strings as Redis prints them. */
+  config(): ReadonlyMap<string, string>;
+  /** Null when done, else the error text after `ERR CONFIG SET failed …` rules of Redis. */
+  setConfig(name: string, value: string): string | null;
+  slowLog(): readonly SlowEntry[];
+  resetSlowLog(): void;
+  /** Whether the script is known to this node, and its body. */
+  script(sha: string): string | null;
+  /** Lower-case hex SHA-1 of a latin-1 string. */
+  sha1(text: string): string;
+  /** Unix seconds of the last checkpoint that reached the disk. */
+  lastCheckpointSeconds(): number;
+}
+
+/** One argument in COMMAND DOCS, in Redis's shape. */
+export interface ArgumentSpec {
+  readonly name: string;
+  readonly type:
+    | "string"
+    | "integer"
+    | "double"
+    | "key"
+    | "pattern"
+    | "unix-time"
+    | "pure-token"
+    | "oneof"
+    | "block";
+  readonly token?: string;
+  readonly optional?: boolean;
+  readonly multiple?: boolean;
+  readonly multipleToken?: boolean;
+  readonly keySpecIndex?: number;
+  readonly arguments?: readonly ArgumentSpec[];
+}
+
+/** A command or subcommand as data; dispatch, COMMAND, help and README come from it. */
+export interface CommandSpec {
+  /** Lower case; a subcommand is named `parent|sub`. */
+  readonly name: string;
+  /** As in Redis: the name counts; negative is "at least". */
+  readonly arity: number;
+  readonly flags: readonly string[];
+  readonly categories: readonly string[];
+  /** First key, last key, step; all 0 without keys. */
+  readonly keys: readonly [number, number, number];
+  /** `access` are key-spec flags such as `RW`, `access`, `update`. */
+  readonly keyAccess?: readonly string[];
+  readonly group: string;
+  readonly summary: string;
+  readonly since: string;
+  readonly complexity: string;
+  readonly history?: readonly (readonly [string, string])[];
+  readonly arguments?: readonly ArgumentSpec[];
+  readonly subcommands?: readonly CommandSpec[];
+  /** May run before AUTH. */
+  readonly beforeAuth?: boolean;
+  /** May be called from a script. */
+  readonly inScripts?: boolean;
+  /** Keys of a call whose key positions depend on arguments (EVAL). */
+  readonly keysOf?: (args: readonly string[]) => readonly string[] | null;
+  /** `args[0]` is the name as sent. Arity was checked. */
+  readonly plan?: (args: readonly string[], session: Session, server: ServerPort) => Plan;
+}
