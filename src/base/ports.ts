@@ -5,7 +5,7 @@
  * with virtual time and faults. Ports complete by calling back, never with promises, so that the
  * simulator owns the order of completions.
  */
-import type { GroupId, Millis, Slot, WallMillis } from "./ids.ts";
+import type { Ballot, GroupId, Millis, Slot, WallMillis } from "./ids.ts";
 
 /** The two clocks. Only the replica reads them, to stamp entries. */
 export interface Clock {
@@ -23,12 +23,24 @@ export interface Scheduler {
   after(delayMs: Millis, task: () => void): () => void;
 }
 
-/** A log record of one group as stored: opaque to the storage, except for where it belongs. */
-export interface LogRecord {
+/**
+ * A value that a group's acceptor has accepted: what the log is made of.
+ *
+ * The storage gets records, not bytes, because it packs the records of all groups of one turn into
+ * a single stored value (`wire/log-codec.ts`): one append at the right edge of the log per commit.
+ */
+export interface AcceptedRecord {
   readonly group: GroupId;
-  /** The highest slot this record speaks of; cutting the log at or above it may drop the record. */
   readonly slot: Slot;
-  readonly bytes: Uint8Array;
+  readonly ballot: Ballot;
+  /** The entry's bytes, opaque here. They also go to peers, so nobody may ever change them. */
+  readonly value: Uint8Array;
+}
+
+/** The highest ballot that a group's acceptor has promised. */
+export interface PromiseRecord {
+  readonly group: GroupId;
+  readonly ballot: Ballot;
 }
 
 /** A state row of one group: a row id the machine chose, unique in the group, and its bytes. */
@@ -48,15 +60,16 @@ export interface StateWrite {
   readonly appliedSlot: Slot;
   readonly meta: Uint8Array;
   readonly rows: readonly RowWrite[];
-  /** Log records of this group with `slot` at or below this may be dropped. */
+  /** Log records of this group with `slot` at or below this may be dropped; at most `appliedSlot`. */
   readonly cutThrough: Slot;
 }
 
 /** One disk commit: everything all groups of the node want durable in this turn. Atomic. */
 export interface Commit {
-  readonly log: readonly LogRecord[];
-  /** Acceptor state (highest promise), the newest per group replaces the one before. */
-  readonly promises: readonly { readonly group: GroupId; readonly bytes: Uint8Array }[];
+  /** Newly accepted values, in the order accepted; a slot may come again under a higher ballot. */
+  readonly log: readonly AcceptedRecord[];
+  /** New promises; the newest per group replaces the one before. */
+  readonly promises: readonly PromiseRecord[];
   readonly state: readonly StateWrite[];
 }
 
@@ -65,7 +78,8 @@ export interface Storage {
   /**
    * Makes `commit` durable as one atomic unit and then calls `done`; on a failing disk calls
    * `done` with the reason, after which nothing of it may be acknowledged. The storage may read
-   * the byte arrays until `done`, so the caller must not change them.
+   * the byte arrays until `done`, so the caller must not change them. `done` is never called
+   * before `commit` returns.
    */
   commit(commit: Commit, done: (failure: Error | null) => void): void;
   /** Bytes of log kept for a group, for deciding when to checkpoint. */
@@ -74,12 +88,15 @@ export interface Storage {
 
 /** What {@link Storage} gives back at start, group by group, before the first commit. */
 export interface Recovery {
-  /** The newest promise bytes of a group, or null for a new one. */
-  promise(group: GroupId): Uint8Array | null;
+  /** The newest promise of a group, or 0 when it never promised. */
+  promise(group: GroupId): Ballot;
   /** The newest checkpoint of a group, or null: `(appliedSlot, meta)`. */
   checkpoint(group: GroupId): { readonly appliedSlot: Slot; readonly meta: Uint8Array } | null;
   /** Calls `visit` with each state row of the group, in order of row id. */
   rows(group: GroupId, visit: (row: number, bytes: Uint8Array) => void): void;
-  /** Calls `visit` with each log record of the group that is still kept, in the order written. */
-  log(group: GroupId, visit: (slot: Slot, bytes: Uint8Array) => void): void;
+  /**
+   * Calls `visit` with each log record of the group above its last cut, in the order written. A
+   * slot may come several times; the last one is the one with the highest ballot.
+   */
+  log(group: GroupId, visit: (record: AcceptedRecord) => void): void;
 }
