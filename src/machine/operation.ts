@@ -64,14 +64,17 @@ export interface IncrementOperation {
   readonly by: bigint;
 }
 
-/** EXPIRE, PEXPIRE, EXPIREAT, PEXPIREAT. */
+/**
+ * EXPIRE, PEXPIRE, EXPIREAT, PEXPIREAT. Redis lets XX stand beside GT or LT: XX GT is GT, since GT
+ * never applies to a key without deadline, but LT does, so XX LT is a condition of its own.
+ */
 export interface ExpireOperation {
   readonly kind: "expire";
   readonly db: number;
   readonly key: string;
   readonly expireMode: "after" | "at";
   readonly expireMs: Millis | WallMillis;
-  readonly condition: "always" | "nx" | "xx" | "gt" | "lt";
+  readonly condition: "always" | "nx" | "xx" | "gt" | "lt" | "xx-lt";
 }
 
 /** DELEX and DELIFEQ: deletes one key when the condition holds; answers 1 or 0. */
