@@ -36,6 +36,8 @@ export interface ScriptRow {
   readonly row: number;
   readonly sha: string;
   readonly body: string;
+  /** Came by SCRIPT LOAD: stays until SCRIPT FLUSH. One that came by EVAL may be evicted. */
+  readonly loaded: boolean;
 }
 
 export type StateRow = StringRow | ScriptRow;
