@@ -1,0 +1,36 @@
+/**
+ * External programs that tests need, and the Debian package each comes from. A developer without one
+ * sees the tests skipped with a hint; under `CI` a missing program is a failure.
+ */
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+
+/** Debian's package by program. */
+const packages = {
+  "redis-server": "redis-server",
+  "redis-cli": "redis-tools",
+  "redis-benchmark": "redis-tools",
+} as const;
+
+export type Program = keyof typeof packages;
+
+/** The absolute path of a program on `PATH`, or null. */
+export function findProgram(program: Program): string | null {
+  for (const directory of (process.env["PATH"] ?? "").split(delimiter)) {
+    const path = join(directory, program);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not in this folder; the next may have it.
+    }
+  }
+  return null;
+}
+
+/** A sentence for each program that is not installed. */
+export function missingPrograms(needed: readonly Program[]): string[] {
+  return needed
+    .filter((program) => findProgram(program) === null)
+    .map((program) => `${program} is not installed (apt-get install ${packages[program]})`);
+}
