@@ -1,0 +1,45 @@
+/**
+ * A batch: the operations that will share one slot, with those who wait for the answers.
+ *
+ * Operations and sinks lie in parallel arrays, so that adding a command to a batch allocates
+ * nothing. Reads that must see this batch's writes wait here too and run right after its apply.
+ */
+import type { Reply } from "../base/reply.ts";
+import type { Operation } from "../machine/operation.ts";
+
+/** Where the answer to one operation goes. Called exactly once. */
+export interface ReplySink {
+  resolve(reply: Reply): void;
+}
+
+/** An estimate of an operation's bytes in the log, for bounding an entry; exact sizes do not matter. */
+function sizeOf(operation: Operation): number {
+  let size = 32;
+  if ("key" in operation) size += operation.key.length;
+  if ("value" in operation) size += operation.value.length;
+  if ("keys" in operation) for (const key of operation.keys) size += key.length + 8;
+  if ("values" in operation) for (const value of operation.values) size += value.length + 8;
+  if ("args" in operation) for (const arg of operation.args) size += arg.length + 8;
+  if ("body" in operation && operation.body !== null) size += operation.body.length;
+  return size;
+}
+
+export class Batch {
+  readonly operations: Operation[] = [];
+  readonly sinks: ReplySink[] = [];
+  readonly readOperations: Operation[] = [];
+  readonly readSinks: ReplySink[] = [];
+  /** Estimated bytes of the entry. */
+  bytes = 0;
+
+  add(operation: Operation, sink: ReplySink): void {
+    this.operations.push(operation);
+    this.sinks.push(sink);
+    this.bytes += sizeOf(operation);
+  }
+
+  addRead(operation: Operation, sink: ReplySink): void {
+    this.readOperations.push(operation);
+    this.readSinks.push(sink);
+  }
+}

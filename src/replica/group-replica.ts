@@ -1,0 +1,236 @@
+/**
+ * One group on this node: its Paxos log, its lock state, and the commands on their way through.
+ *
+ *     write ─▶ building batch ─▶ propose (stamped, encoded once) ─▶ in flight, by slot
+ *                                                              commit effect ─▶ apply ─▶ sinks
+ *
+ * The node-wide order of disk commits, sends and applies is {@link Replica}'s business.
+ */
+import { assert, present } from "../base/assert.ts";
+import type { GroupId, Millis, Slot } from "../base/ids.ts";
+import {
+  CHECKPOINT_LOG_BYTES,
+  CHECKPOINT_ROWS,
+  ENTRY_BYTES_MAX,
+  ENTRY_OPERATIONS_MAX,
+} from "../base/limits.ts";
+import type { Clock, StateWrite } from "../base/ports.ts";
+import type { Entry } from "../machine/entry.ts";
+import type { Machine } from "../machine/machine.ts";
+import { SCRIPT_BODY_NEEDED } from "../machine/machine.ts";
+import type { EvalOperation, Operation } from "../machine/operation.ts";
+import type { Effect } from "../paxos/effects.ts";
+import type { PaxosGroup } from "../paxos/group.ts";
+import { decodeEntry, encodeEntry } from "../wire/entry-codec.ts";
+import { encodeMachineMeta, encodeStateRow } from "../wire/state-codec.ts";
+import type { ReplySink } from "./batch.ts";
+import { Batch } from "./batch.ts";
+import { GroupTime } from "./group-time.ts";
+
+/** A proposed batch, kept as objects so that the proposer need not decode its own entry. */
+interface InFlight {
+  readonly batch: Batch;
+  readonly entry: Entry;
+  readonly bytes: Uint8Array;
+}
+
+/** Called when an EVALSHA reached a group that lacks the script. */
+export type ScriptBodyNeeded = (
+  group: GroupReplica,
+  operation: EvalOperation,
+  sink: ReplySink,
+) => void;
+
+export class GroupReplica {
+  readonly id: GroupId;
+  readonly paxos: PaxosGroup;
+  readonly machine: Machine;
+  readonly #clock: Clock;
+  readonly #time: GroupTime;
+  readonly #onScriptBodyNeeded: ScriptBodyNeeded;
+  /** Batches not yet proposed, oldest first; the last one takes new operations. */
+  readonly #waiting: Batch[] = [];
+  readonly #inFlight = new Map<Slot, InFlight>();
+  /** The youngest batch that is not applied yet. */
+  #newest: Batch | null = null;
+  /** New entries are stamped only when everything up to this slot is applied (see design, Time). */
+  #recoveredThrough: Slot = 0;
+  #checkpointedSlot: Slot;
+  /** The replica has this group on its list for the present turn. */
+  listed = false;
+
+  constructor(options: {
+    readonly id: GroupId;
+    readonly paxos: PaxosGroup;
+    readonly machine: Machine;
+    readonly clock: Clock;
+    readonly onScriptBodyNeeded: ScriptBodyNeeded;
+  }) {
+    this.id = options.id;
+    this.paxos = options.paxos;
+    this.machine = options.machine;
+    this.#clock = options.clock;
+    this.#time = new GroupTime(options.clock);
+    this.#onScriptBodyNeeded = options.onScriptBodyNeeded;
+    this.#checkpointedSlot = options.machine.appliedSlot;
+  }
+
+  /** Whether this node leads the group and may stamp entries and answer reads. */
+  get leads(): boolean {
+    return this.#time.running;
+  }
+
+  /** Whether nothing waits for a slot or an apply. */
+  get idle(): boolean {
+    return this.#waiting.length === 0 && this.#inFlight.size === 0;
+  }
+
+  /** Adds an operation to the batch under construction. */
+  write(operation: Operation, sink: ReplySink): void {
+    this.#building().add(operation, sink);
+  }
+
+  /** Reads applied state; only while {@link leads}. */
+  read(operation: Operation): ReturnType<Machine["read"]> {
+    return this.machine.read(operation, {
+      nowMs: this.#time.nowMs(),
+      wallMs: this.#clock.wallMs(),
+    });
+  }
+
+  /** Reads after everything that has been handed to this group so far is applied. */
+  readBehindWrites(operation: Operation, sink: ReplySink): void {
+    if (this.#newest === null) sink.resolve(this.read(operation));
+    else this.#newest.addRead(operation, sink);
+  }
+
+  /** Proposes waiting batches as far as the window of open slots allows. */
+  propose(): void {
+    while (this.#waiting.length > 0 && this.leads && this.paxos.canPropose()) {
+      const batch = present(this.#waiting.shift(), "a batch waits");
+      const entry: Entry = {
+        nowMs: this.#time.nowMs(),
+        wallMs: this.#clock.wallMs(),
+        operations: batch.operations,
+      };
+      const bytes = encodeEntry(entry);
+      this.#inFlight.set(this.paxos.propose(bytes), { batch, entry, bytes });
+    }
+  }
+
+  /** Milliseconds until a deadline is due, 0 or less when it is; null without any. */
+  msUntilDue(): Millis | null {
+    if (!this.leads) return null;
+    const deadline = this.machine.nextDeadlineMs();
+    // Due is "later than the deadline": see the machine.
+    return deadline === null ? null : deadline + 1 - this.#time.nowMs();
+  }
+
+  /** Sees to it that an entry carries the time forward. */
+  carryTime(): void {
+    if (this.idle) this.#building();
+  }
+
+  /** Runs one chosen entry and answers those who wait for it; returns how many operations of ours it had. */
+  apply(slot: Slot, value: Uint8Array): number {
+    const flight = this.#inFlight.get(slot);
+    if (flight !== undefined) this.#inFlight.delete(slot);
+    const own = flight !== undefined && flight.bytes === value ? flight : null;
+    assert(flight === undefined || own !== null, "a lone proposer's value is what was chosen");
+    const replies = this.machine.apply(own === null ? this.#decode(value) : own.entry, slot);
+    this.paxos.applied(slot);
+    if (own !== null) this.#answer(own.batch, replies);
+    if (this.paxos.isLeader && !this.leads && slot >= this.#recoveredThrough) this.#startTime();
+    return own === null ? 0 : own.batch.operations.length;
+  }
+
+  /** Follows the group's role; a new leader first applies what it recovered. */
+  roleChanged(effect: Extract<Effect, { kind: "role" }>): void {
+    if (effect.role !== "leader") {
+      this.#time.stop();
+      return;
+    }
+    this.#recoveredThrough = this.paxos.nextSlot - 1;
+    if (this.machine.appliedSlot >= this.#recoveredThrough) this.#startTime();
+  }
+
+  /** Whether entries were applied since the last checkpoint. */
+  get behindCheckpoint(): boolean {
+    return this.machine.appliedSlot > this.#checkpointedSlot;
+  }
+
+  /** Whether so much has changed that a checkpoint should go with the next disk commit. */
+  checkpointDue(logBytes: number): boolean {
+    if (this.machine.dirtyRows() >= CHECKPOINT_ROWS) return true;
+    return logBytes >= CHECKPOINT_LOG_BYTES && this.behindCheckpoint;
+  }
+
+  /** What changed since the last checkpoint, as bytes. */
+  takeCheckpoint(): StateWrite {
+    const checkpoint = this.machine.takeCheckpoint();
+    const rows = checkpoint.changed.map((row) => ({
+      row: row.row,
+      bytes: encodeStateRow(row) as Uint8Array | null,
+    }));
+    for (const row of checkpoint.removed) rows.push({ row, bytes: null });
+    const appliedSlot = this.machine.appliedSlot;
+    this.#checkpointedSlot = appliedSlot;
+    return {
+      group: this.id,
+      appliedSlot,
+      meta: encodeMachineMeta(checkpoint.meta),
+      rows,
+      cutThrough: appliedSlot,
+    };
+  }
+
+  #startTime(): void {
+    this.#time.start(this.machine.nowMs);
+  }
+
+  #building(): Batch {
+    const last = this.#waiting.at(-1);
+    if (
+      last !== undefined &&
+      last.bytes < ENTRY_BYTES_MAX &&
+      last.operations.length < ENTRY_OPERATIONS_MAX
+    )
+      return last;
+    const batch = new Batch();
+    this.#waiting.push(batch);
+    this.#newest = batch;
+    return batch;
+  }
+
+  #answer(batch: Batch, replies: readonly ReturnType<Machine["read"]>[]): void {
+    if (this.#newest === batch) this.#newest = null;
+    const { operations, sinks, readOperations, readSinks } = batch;
+    for (let index = 0; index < sinks.length; index += 1) {
+      const sink = present(sinks[index], "each operation has a sink");
+      const reply = present1(replies[index]);
+      if (reply === SCRIPT_BODY_NEEDED) {
+        const operation = operations[index];
+        assert(operation?.kind === "eval", "only a script lacks its body");
+        this.#onScriptBodyNeeded(this, operation, sink);
+      } else {
+        sink.resolve(reply);
+      }
+    }
+    for (let index = 0; index < readSinks.length; index += 1) {
+      const operation = present(readOperations[index], "each sink has a read");
+      present(readSinks[index], "each read has a sink").resolve(this.read(operation));
+    }
+  }
+
+  #decode(value: Uint8Array): Entry {
+    // A no-op of a new leader: carries neither operations nor time.
+    if (value.length === 0) return { nowMs: this.machine.nowMs, wallMs: 0, operations: [] };
+    return present(decodeEntry(value), "a chosen value is a well-formed entry");
+  }
+}
+
+/** An answer may be nil, but it must be there. */
+function present1<T>(value: T | undefined): T {
+  assert(value !== undefined, "each operation has an answer");
+  return value;
+}

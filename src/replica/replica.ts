@@ -1,0 +1,422 @@
+/**
+ * The replica of one node: runs the effects of all its groups in their durability order.
+ *
+ * A turn proposes what has gathered, moves `persist` effects into the next disk commit and hands
+ * that over if the disk is free: one commit for all groups. While the disk works, the next one
+ * gathers. When a commit is durable, the next is handed over *first* and then the slots that became
+ * chosen are applied and answered, so that disk and processor work at the same time.
+ *
+ * A commit that fails (full or broken disk) is retried as it is: nothing in it has been acknowledged,
+ * and nothing after it may overtake it. New writes are refused meanwhile, with the reason.
+ */
+import { assert, present, unreachable } from "../base/assert.ts";
+import type { GroupId, Millis, Slot } from "../base/ids.ts";
+import { EXPIRY_INTERVAL_MS, OPERATIONS_IN_FLIGHT_MAX, STORAGE_RETRY_MS } from "../base/limits.ts";
+import type { Clock, Commit, Scheduler, Storage } from "../base/ports.ts";
+import type { Reply } from "../base/reply.ts";
+import { errorReply } from "../base/reply.ts";
+import type { EvalOperation, Operation } from "../machine/operation.ts";
+import type { ReplySink } from "./batch.ts";
+import type { GroupReplica } from "./group-replica.ts";
+
+const IDLE_CHECKPOINT_MS = 1_000;
+
+const TOO_MANY_IN_FLIGHT = errorReply(
+  "TRYAGAIN too many commands are waiting for the disk; retry in a moment",
+);
+const NOT_LEADING = errorReply(
+  "CLUSTERDOWN this node does not lead the group of this key yet; retry in a moment",
+);
+const NO_SCRIPT_REPLY = errorReply("NOSCRIPT No matching script. Please use EVAL.");
+const STOPPING = errorReply(
+  "TRYAGAIN the node is stopping; retry on another node or after restart",
+);
+
+export interface ReplicaOptions {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  /** Called after answers were given, so that connections can be written once. */
+  readonly onAnswered: () => void;
+  /** Told when the disk fails (`reason`) and when it works again (null). */
+  readonly onStorage: (reason: Error | null) => void;
+}
+
+/** A commit under construction, with the marks to report to each group once it is durable. */
+class PendingCommit {
+  readonly log: Commit["log"][number][] = [];
+  readonly promises: Commit["promises"][number][] = [];
+  readonly state: Commit["state"][number][] = [];
+  readonly marks = new Map<GroupReplica, number>();
+
+  get empty(): boolean {
+    return this.marks.size === 0 && this.state.length === 0;
+  }
+}
+
+export class Replica {
+  readonly #storage: Storage;
+  readonly #clock: Clock;
+  readonly #scheduler: Scheduler;
+  readonly #onAnswered: () => void;
+  readonly #onStorage: (reason: Error | null) => void;
+  readonly #groups: GroupReplica[] = [];
+  /** Groups that have something to propose or effects to run. */
+  #listed: GroupReplica[] = [];
+  #gathering = new PendingCommit();
+  #committing = false;
+  #storageFailure: Error | null = null;
+  /** Chosen entries to apply, in order per group. */
+  readonly #chosen: { group: GroupReplica; slot: Slot; value: Uint8Array }[] = [];
+  #turnScheduled = false;
+  #expiryAtMs = Infinity;
+  #cancelExpiry: () => void = () => undefined;
+  #lastExpiryMs = -Infinity;
+  #cancelIdleCheckpoint: () => void = () => undefined;
+  /** Where the search for a group to checkpoint goes on, so that all get their turn. */
+  #nextCheckpoint = 0;
+  #checkpointAll = false;
+  #inFlight = 0;
+  #stopping = false;
+  #onIdle: (() => void) | null = null;
+  /** Scripts whose loading is on its way through the log, by SHA-1, with how many such writes. */
+  readonly #scriptsInFlight = new Map<string, { body: string; writes: number }>();
+  #scriptFlushesInFlight = 0;
+  #lastCheckpointWallMs: number;
+
+  constructor(options: ReplicaOptions) {
+    this.#storage = options.storage;
+    this.#clock = options.clock;
+    this.#scheduler = options.scheduler;
+    this.#onAnswered = options.onAnswered;
+    this.#onStorage = options.onStorage;
+    this.#lastCheckpointWallMs = options.clock.wallMs();
+  }
+
+  /** Adds the groups, by id from 0, before {@link start}. */
+  addGroup(group: GroupReplica): void {
+    assert(group.id === this.#groups.length, "groups are added in order of their ids");
+    this.#groups.push(group);
+  }
+
+  get groups(): readonly GroupReplica[] {
+    return this.#groups;
+  }
+
+  /** Wall time of the last checkpoint that reached the disk, or of the start. */
+  get lastCheckpointWallMs(): number {
+    return this.#lastCheckpointWallMs;
+  }
+
+  /** Starts all groups. {@link ready} turns true in a later turn. */
+  start(): void {
+    for (const group of this.#groups) {
+      group.paxos.start();
+      this.#list(group);
+    }
+    this.#scheduleIdleCheckpoint();
+  }
+
+  /** Whether every group leads here, so that any command can be served. */
+  get ready(): boolean {
+    return this.#groups.every((group) => group.leads);
+  }
+
+  /** Puts an operation on its way through the log; `sink` is resolved when it is applied or refused. */
+  write(groupId: GroupId, operation: Operation, sink: ReplySink): void {
+    const group = this.#group(groupId);
+    const refusal = this.#refusal(group);
+    if (refusal !== null) {
+      sink.resolve(refusal);
+      return;
+    }
+    this.#inFlight += 1;
+    group.write(operation, this.#trackScripts(operation, sink));
+    this.#list(group);
+  }
+
+  /** Answers from applied state. */
+  read(groupId: GroupId, operation: Operation): Reply {
+    const group = this.#group(groupId);
+    return group.leads ? group.read(operation) : NOT_LEADING;
+  }
+
+  /** Answers from the state that includes every write handed over so far. */
+  readBehindWrites(groupId: GroupId, operation: Operation, sink: ReplySink): void {
+    const group = this.#group(groupId);
+    if (group.leads) group.readBehindWrites(operation, sink);
+    else sink.resolve(NOT_LEADING);
+  }
+
+  groupHasScript(groupId: GroupId, sha: string): boolean {
+    return this.#scriptFlushesInFlight === 0 && this.#group(groupId).machine.hasScript(sha);
+  }
+
+  /**
+   * The body of a script that any group has or is about to have. While a SCRIPT FLUSH is on its way,
+   * none is known: an EVALSHA behind the flush must not find what the flush removes.
+   */
+  scriptBody(sha: string): string | null {
+    if (this.#scriptFlushesInFlight > 0) return null;
+    const loading = this.#scriptsInFlight.get(sha);
+    if (loading !== undefined) return loading.body;
+    for (const group of this.#groups) {
+      const body = group.machine.scriptBody(sha);
+      if (body !== null) return body;
+    }
+    return null;
+  }
+
+  /** Runs an EVALSHA again with the body its group lacked, or answers NOSCRIPT. */
+  retryScript(group: GroupReplica, operation: EvalOperation, sink: ReplySink): void {
+    const body = this.scriptBody(operation.sha);
+    if (body === null) sink.resolve(NO_SCRIPT_REPLY);
+    else this.write(group.id, { ...operation, body }, sink);
+  }
+
+  /**
+   * Takes no more writes, finishes those in flight, checkpoints every group (so that the next start
+   * replays nothing) and calls `done`.
+   */
+  stop(done: () => void): void {
+    this.#stopping = true;
+    this.#cancelExpiry();
+    this.#cancelIdleCheckpoint();
+    this.#checkpointAll = true;
+    this.#onIdle = done;
+    this.#scheduleTurn();
+  }
+
+  #group(id: GroupId): GroupReplica {
+    return present(this.#groups[id], "the routing names an existing group");
+  }
+
+  #refusal(group: GroupReplica): Reply {
+    if (this.#stopping) return STOPPING;
+    if (!group.leads) return NOT_LEADING;
+    if (this.#inFlight >= OPERATIONS_IN_FLIGHT_MAX) return TOO_MANY_IN_FLIGHT;
+    if (this.#storageFailure !== null) {
+      return errorReply(
+        `MISCONF the disk does not take writes (${this.#storageFailure.message}); ` +
+          "nothing was changed; free space or repair the disk, then retry",
+      );
+    }
+    return null;
+  }
+
+  /** Wraps the sinks of the rare operations that change which scripts are known. */
+  #trackScripts(operation: Operation, sink: ReplySink): ReplySink {
+    if (operation.kind === "script-flush") {
+      this.#scriptFlushesInFlight += 1;
+      return {
+        resolve: (reply) => {
+          this.#scriptFlushesInFlight -= 1;
+          sink.resolve(reply);
+        },
+      };
+    }
+    const loads =
+      operation.kind === "script-load" || (operation.kind === "eval" && operation.body !== null);
+    if (!loads) return sink;
+    const sha = operation.sha;
+    const body = present(operation.body, "a loading operation has the body");
+    const entry = this.#scriptsInFlight.get(sha) ?? { body, writes: 0 };
+    entry.writes += 1;
+    this.#scriptsInFlight.set(sha, entry);
+    return {
+      resolve: (reply) => {
+        entry.writes -= 1;
+        if (entry.writes === 0) this.#scriptsInFlight.delete(sha);
+        sink.resolve(reply);
+      },
+    };
+  }
+
+  #list(group: GroupReplica): void {
+    if (!group.listed) {
+      group.listed = true;
+      this.#listed.push(group);
+    }
+    this.#scheduleTurn();
+  }
+
+  #scheduleTurn(): void {
+    if (this.#turnScheduled) return;
+    this.#turnScheduled = true;
+    this.#scheduler.defer(() => {
+      this.#turnScheduled = false;
+      this.#turn();
+    });
+  }
+
+  /** Proposes, commits, applies; runs at the end of an event-loop turn that brought work. */
+  #turn(): void {
+    this.#proposeAndCollect();
+    this.#commitIfIdle();
+    this.#applyChosen();
+  }
+
+  #proposeAndCollect(): void {
+    const listed = this.#listed;
+    this.#listed = [];
+    for (const group of listed) {
+      group.listed = false;
+      group.propose();
+      this.#collect(group);
+    }
+  }
+
+  #collect(group: GroupReplica): void {
+    for (const effect of group.paxos.takeEffects()) {
+      switch (effect.kind) {
+        case "persist":
+          for (const record of effect.records) {
+            if (record.kind === "accepted")
+              this.#gathering.log.push({ group: group.id, ...record });
+            else this.#gathering.promises.push({ group: group.id, ballot: record.ballot });
+          }
+          this.#gathering.marks.set(group, effect.mark);
+          break;
+        case "commit":
+          this.#chosen.push({ group, slot: effect.slot, value: effect.value });
+          break;
+        case "role":
+          group.roleChanged(effect);
+          break;
+        case "send":
+          assert(false, "a group of one member has no peers");
+          break;
+        default:
+          unreachable(effect);
+      }
+    }
+  }
+
+  #commitIfIdle(): void {
+    if (this.#committing) return;
+    const idle = this.#stopping && this.#groups.every((group) => group.idle);
+    if (idle) this.#checkpointAll = true;
+    this.#addCheckpoint();
+    if (this.#gathering.empty) {
+      if (idle) this.#finishStop();
+      return;
+    }
+    const commit = this.#gathering;
+    this.#gathering = new PendingCommit();
+    this.#committing = true;
+    this.#hand(commit);
+  }
+
+  #hand(commit: PendingCommit): void {
+    this.#storage.commit(commit, (failure) => {
+      if (failure === null) this.#stored(commit);
+      else this.#failed(commit, failure);
+    });
+  }
+
+  #failed(commit: PendingCommit, failure: Error): void {
+    this.#storageFailure = failure;
+    this.#onStorage(failure);
+    this.#scheduler.after(STORAGE_RETRY_MS, () => {
+      this.#hand(commit);
+    });
+  }
+
+  #stored(commit: PendingCommit): void {
+    this.#committing = false;
+    if (this.#storageFailure !== null) {
+      this.#storageFailure = null;
+      this.#onStorage(null);
+    }
+    if (commit.state.length > 0) this.#lastCheckpointWallMs = this.#clock.wallMs();
+    for (const [group, mark] of commit.marks) {
+      group.paxos.stored(mark);
+      this.#collect(group);
+      this.#listNow(group);
+    }
+    this.#proposeAndCollect();
+    this.#commitIfIdle();
+    this.#applyChosen();
+    if (this.#stopping) this.#scheduleTurn();
+  }
+
+  #listNow(group: GroupReplica): void {
+    if (group.listed) return;
+    group.listed = true;
+    this.#listed.push(group);
+  }
+
+  #applyChosen(): void {
+    const chosen = this.#chosen;
+    if (chosen.length === 0) return;
+    for (let index = 0; index < chosen.length; index += 1) {
+      const { group, slot, value } = present(chosen[index], "within bounds");
+      this.#inFlight -= group.apply(slot, value);
+      // The window moved: what waits may be proposed, and new deadlines may have come.
+      if (!group.idle) this.#list(group);
+      this.#watchDeadline(group);
+    }
+    chosen.length = 0;
+    this.#onAnswered();
+  }
+
+  #watchDeadline(group: GroupReplica): void {
+    const waitMs = group.msUntilDue();
+    if (waitMs === null || this.#stopping) return;
+    const now = this.#clock.monotonicMs();
+    const atMs = Math.max(now + waitMs, this.#lastExpiryMs + EXPIRY_INTERVAL_MS);
+    if (atMs >= this.#expiryAtMs) return;
+    this.#expiryAtMs = atMs;
+    this.#cancelExpiry();
+    this.#cancelExpiry = this.#scheduler.after(Math.max(0, Math.ceil(atMs - now)), () => {
+      this.#expire();
+    });
+  }
+
+  /** Lets an entry carry the time forward in each group where something is due. */
+  #expire(): void {
+    this.#expiryAtMs = Infinity;
+    this.#lastExpiryMs = this.#clock.monotonicMs();
+    for (const group of this.#groups) {
+      const waitMs: Millis | null = group.msUntilDue();
+      if (waitMs === null) continue;
+      if (waitMs <= 0) {
+        group.carryTime();
+        this.#list(group);
+      }
+      this.#watchDeadline(group);
+    }
+  }
+
+  #addCheckpoint(): void {
+    const count = this.#groups.length;
+    for (let step = 0; step < count; step += 1) {
+      const group = present(this.#groups[(this.#nextCheckpoint + step) % count], "within bounds");
+      const due = this.#checkpointAll
+        ? group.behindCheckpoint
+        : group.checkpointDue(this.#storage.logBytes(group.id));
+      if (!due) continue;
+      this.#gathering.state.push(group.takeCheckpoint());
+      this.#nextCheckpoint = (group.id + 1) % count;
+      return;
+    }
+    this.#checkpointAll = false;
+  }
+
+  #scheduleIdleCheckpoint(): void {
+    this.#cancelIdleCheckpoint = this.#scheduler.after(IDLE_CHECKPOINT_MS, () => {
+      // An idle node ends with everything in the state and an empty log.
+      if (this.#groups.every((group) => group.idle)) {
+        this.#checkpointAll = true;
+        this.#scheduleTurn();
+      }
+      if (!this.#stopping) this.#scheduleIdleCheckpoint();
+    });
+  }
+
+  #finishStop(): void {
+    const done = this.#onIdle;
+    this.#onIdle = null;
+    if (done !== null) done();
+  }
+}

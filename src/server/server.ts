@@ -1,0 +1,226 @@
+/**
+ * The RESP front door: listens, accepts within limits, keeps the connections, stops in order.
+ */
+import { createServer } from "node:net";
+import type { AddressInfo, Server as NetServer, Socket } from "node:net";
+import type { Clock, Scheduler } from "../base/ports.ts";
+import { RequestDecoder } from "../resp/decoder.ts";
+import type { ConnectionHost } from "./connection.ts";
+import { Connection } from "./connection.ts";
+import { ClientSession } from "./session.ts";
+import type { Settings } from "./settings.ts";
+import { SlowLog } from "./slow-log.ts";
+import { Counters } from "./statistics.ts";
+
+const IDLE_SWEEP_MS = 1_000;
+
+const TOO_MANY_CLIENTS = "-ERR max number of clients reached\r\n";
+
+/** Redis's text, so that people find the same help for it. */
+const PROTECTED_MODE =
+  "-DENIED Paxlock is running in protected mode because protected mode is enabled and no password is set for the default user. " +
+  "In this mode connections are only accepted from the loopback interface. " +
+  "If you want to connect from external computers to Paxlock you may adopt one of the following solutions: " +
+  "1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting from the same host the server is running, " +
+  "however MAKE SURE it is not publicly accessible from internet if you do so. " +
+  "2) Alternatively you can just disable the protected mode by starting the server with the option --protected-mode no. " +
+  "3) Set up an authentication password for the default user with --requirepass. " +
+  "NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.\r\n";
+
+export class Server {
+  readonly counters = new Counters();
+  readonly slowLog: SlowLog;
+  readonly #clock: Clock;
+  readonly #scheduler: Scheduler;
+  readonly #settings: Settings;
+  readonly #connections = new Map<number, Connection>();
+  readonly #listeners: NetServer[] = [];
+  readonly #dirty: Connection[] = [];
+  readonly #host: ConnectionHost;
+  #dispatch: (args: readonly string[], connection: Connection) => void = () => undefined;
+  #nextId = 1;
+  #flushScheduled = false;
+  #stopping = false;
+  #stopSweep: () => void = () => undefined;
+
+  constructor(options: {
+    readonly clock: Clock;
+    readonly scheduler: Scheduler;
+    readonly settings: Settings;
+  }) {
+    this.#clock = options.clock;
+    this.#scheduler = options.scheduler;
+    this.#settings = options.settings;
+    this.slowLog = new SlowLog(
+      options.settings.slowLogMicroseconds,
+      options.settings.slowLogLengthMax,
+    );
+    this.#host = {
+      counters: this.counters,
+      slowLog: this.slowLog,
+      nowMs: () => this.#clock.monotonicMs(),
+      wallSeconds: () => Math.floor(this.#clock.wallMs() / 1000),
+      outputLimitBytes: () => this.#settings.outputLimitBytes,
+      dispatch: (args, connection) => {
+        this.#dispatch(args, connection);
+      },
+      wantsFlush: (connection) => {
+        this.#wantsFlush(connection);
+      },
+      closed: (connection) => {
+        this.#connections.delete(connection.session.id);
+      },
+    };
+  }
+
+  /** Names who executes commands; once, before {@link listen}. */
+  onCommand(dispatch: (args: readonly string[], connection: Connection) => void): void {
+    this.#dispatch = dispatch;
+  }
+
+  /**
+   * Listens on every address. Port 0 takes a free one, the same for all addresses.
+   * Rejects with the system's error (`EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`) and listens nowhere then.
+   */
+  async listen(port: number, addresses: readonly string[]): Promise<AddressInfo[]> {
+    const bound: AddressInfo[] = [];
+    try {
+      for (const address of addresses) {
+        const listener = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+          this.#accept(socket);
+        });
+        // Two nodes on one port would each hold half of the clients: never share a port.
+        const info = await listenOn(listener, bound[0]?.port ?? port, address);
+        this.#listeners.push(listener);
+        bound.push(info);
+      }
+    } catch (error) {
+      await this.#closeListeners();
+      throw error;
+    }
+    this.#scheduleSweep();
+    return bound;
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  connections(): Iterable<Connection> {
+    return this.#connections.values();
+  }
+
+  connection(id: number): Connection | undefined {
+    return this.#connections.get(id);
+  }
+
+  /** Writes the replies that the present turn has made; called after each round of applies. */
+  flush(): void {
+    this.#flushScheduled = false;
+    const dirty = this.#dirty;
+    for (let index = 0; index < dirty.length; index += 1) dirty[index]?.flush();
+    dirty.length = 0;
+  }
+
+  /** Accepts and reads nothing more; what is in flight is still answered. */
+  async stopAccepting(): Promise<void> {
+    this.#stopping = true;
+    this.#stopSweep();
+    await this.#closeListeners();
+    for (const connection of this.#connections.values()) connection.end();
+  }
+
+  /** Closes what is still open. */
+  destroyConnections(): void {
+    for (const connection of this.#connections.values()) connection.destroy();
+  }
+
+  #wantsFlush(connection: Connection): void {
+    this.#dirty.push(connection);
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    this.#scheduler.defer(() => {
+      if (this.#flushScheduled) this.flush();
+    });
+  }
+
+  #accept(socket: Socket): void {
+    this.counters.connectionsReceived += 1;
+    const settings = this.#settings;
+    if (this.#stopping || this.#connections.size >= settings.clientsMax) {
+      this.counters.connectionsRejected += 1;
+      refuse(socket, TOO_MANY_CLIENTS);
+      return;
+    }
+    if (settings.protectedMode && settings.password === "" && !isLoopback(socket.remoteAddress)) {
+      this.counters.connectionsRejected += 1;
+      refuse(socket, PROTECTED_MODE);
+      return;
+    }
+    if (settings.tcpKeepAliveSeconds > 0) {
+      socket.setKeepAlive(true, settings.tcpKeepAliveSeconds * 1000);
+    }
+    const id = this.#nextId;
+    this.#nextId += 1;
+    const authenticated = settings.password === "";
+    const session = new ClientSession({
+      id,
+      address: printAddress(socket.remoteAddress, socket.remotePort),
+      localAddress: printAddress(socket.localAddress, socket.localPort),
+      connectedAtMs: this.#clock.monotonicMs(),
+      authenticated,
+    });
+    const decoder = new RequestDecoder({
+      authenticated,
+      maxBulkBytes: () => settings.bulkBytesMax,
+      maxQueryBytes: () => settings.queryBytesMax,
+    });
+    this.#connections.set(id, new Connection(socket, session, { host: this.#host, decoder }));
+  }
+
+  /** Idle clients are closed as Redis does with `timeout`: coarse, once a second. */
+  #scheduleSweep(): void {
+    this.#stopSweep = this.#scheduler.after(IDLE_SWEEP_MS, () => {
+      const limitMs = this.#settings.idleTimeoutSeconds * 1000;
+      if (limitMs > 0) {
+        const now = this.#clock.monotonicMs();
+        for (const connection of this.#connections.values()) {
+          if (connection.pendingReplies > 0) continue;
+          if (now - connection.session.lastCommandAtMs > limitMs) connection.end();
+        }
+      }
+      if (!this.#stopping) this.#scheduleSweep();
+    });
+  }
+
+  async #closeListeners(): Promise<void> {
+    const listeners = this.#listeners.splice(0);
+    for (const listener of listeners) listener.close();
+    await Promise.resolve();
+  }
+}
+
+function listenOn(listener: NetServer, port: number, host: string): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    listener.once("error", reject);
+    listener.listen({ port, host, backlog: 511, exclusive: true }, () => {
+      listener.off("error", reject);
+      resolve(listener.address() as AddressInfo);
+    });
+  });
+}
+
+function refuse(socket: Socket, text: string): void {
+  socket.on("error", () => undefined);
+  socket.end(text, () => socket.destroy());
+}
+
+function isLoopback(address: string | undefined): boolean {
+  if (address === undefined) return false;
+  return address.startsWith("127.") || address === "::1" || address.startsWith("::ffff:127.");
+}
+
+function printAddress(address: string | undefined, port: number | undefined): string {
+  if (address === undefined || port === undefined) return "?:0";
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}

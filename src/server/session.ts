@@ -1,0 +1,39 @@
+/** The mutable state of one connection that commands see. */
+import type { Session } from "../commands/contract.ts";
+
+export class ClientSession implements Session {
+  readonly id: number;
+  readonly address: string;
+  readonly localAddress: string;
+  readonly connectedAtMs: number;
+  lastCommandAtMs: number;
+  lastCommand = "";
+  protocol: 2 | 3 = 2;
+  db = 0;
+  name = "";
+  libraryName = "";
+  libraryVersion = "";
+  user = "default";
+  authenticated: boolean;
+  noEvict = false;
+  noTouch = false;
+  replyMode: "on" | "off" | "skip" = "on";
+  inputBytes = 0;
+  outputBytes = 0;
+  commandsProcessed = 0;
+
+  constructor(options: {
+    readonly id: number;
+    readonly address: string;
+    readonly localAddress: string;
+    readonly connectedAtMs: number;
+    readonly authenticated: boolean;
+  }) {
+    this.id = options.id;
+    this.address = options.address;
+    this.localAddress = options.localAddress;
+    this.connectedAtMs = options.connectedAtMs;
+    this.lastCommandAtMs = options.connectedAtMs;
+    this.authenticated = options.authenticated;
+  }
+}
