@@ -1,45 +1,36 @@
 /**
- * Every bound of the system, in one place, each with its reason.
- *
- * Past a bound a client gets an error of the registry or its input waits; nothing is dropped in
- * silence and no memory grows without end. Relations between bounds are asserted at the end.
+ * Bounds of everything a client can make grow, each with its reason. Past a bound the client gets
+ * an error of the registry in `commands/errors.ts`, never silence and never unbounded memory.
  */
 import { assert } from "./assert.ts";
 
-// --- the log ------------------------------------------------------------------------------------
-
-/** Estimated bytes after which a batch takes no further operation: keeps one apply and one frame short. */
-export const ENTRY_BYTES_MAX = 1024 * 1024;
-
-/** Operations in one batch: some 5 ms of applying, so that one slot never stalls the loop. */
-export const ENTRY_OPERATIONS_MAX = 4096;
+/** Databases, as in an untouched Redis; SELECT, COPY and the codecs know no other number. */
+export const DATABASES = 16;
 
 /**
- * Open slots of a group. The disk takes one commit at a time; a second slot gathers while the first
- * is being written, and more would only make smaller batches.
+ * Bytes of a key. Lock names are short; a key is repeated in the log, in its state row and in each
+ * answer of SCAN, so a long one costs several times its size.
  */
-export const WINDOW_SLOTS = 2;
-
-/** Writes of all clients between being read and being answered; past it they are told to retry. */
-export const OPERATIONS_IN_FLIGHT_MAX = 1_000_000;
-
-// --- checkpoints ---------------------------------------------------------------------------------
-
-/** Changed rows after which a group is checkpointed with the next commit: some milliseconds of work. */
-export const CHECKPOINT_ROWS = 2048;
-
-/** Log bytes of a group after which it is checkpointed even if little of it is still alive. */
-export const CHECKPOINT_LOG_BYTES = 4 * 1024 * 1024;
-
-// --- time ----------------------------------------------------------------------------------------
+export const KEY_BYTES_MAX = 64 * 1024;
 
 /**
- * The shortest time between two entries that only carry time forward: a busy second of expiries
- * costs at most a hundred disk commits, and a key is seen at most so much longer than it lives.
+ * Bytes of a value, a compared value, or a script. A value is an owner or a small document; it
+ * travels through the log of its group and holds up every lock behind it while it does.
  */
-export const EXPIRY_INTERVAL_MS = 10;
+export const VALUE_BYTES_MAX = 1024 * 1024;
 
-/** How long a failed disk commit waits before it is tried again. */
-export const STORAGE_RETRY_MS = 500;
+/**
+ * Bytes of all keys and values of one command together (MSET, EVAL). One slot of the log carries
+ * it whole, and so does one frame between nodes.
+ */
+export const OPERATION_BYTES_MAX = 8 * 1024 * 1024;
 
-assert(CHECKPOINT_ROWS <= ENTRY_OPERATIONS_MAX, "one entry may already call for a checkpoint");
+/**
+ * The longest lease and the latest moment of the wall clock, in milliseconds: 2^52, some 142,000
+ * years. A deadline is a sum of two such numbers and must stay an exact integer, below 2^53.
+ */
+export const EXPIRE_MS_MAX = 2 ** 52;
+
+assert(KEY_BYTES_MAX <= VALUE_BYTES_MAX, "a key is never longer than a value may be");
+assert(VALUE_BYTES_MAX + KEY_BYTES_MAX <= OPERATION_BYTES_MAX, "one SET fits into an operation");
+assert(Number.isSafeInteger(EXPIRE_MS_MAX * 2 - 1), "the sum of two deadlines is exact");
