@@ -19,13 +19,13 @@ uvuGlobals.UVU_DEFER = 1;
 const [claims = "", ...files] = process.argv.slice(2);
 const { exec } = await import("uvu");
 const leakGraceMs = 1_000;
-let anyLeak = false;
+const leaky: string[] = [];
 
 for (const [index, file] of files.entries()) {
   if (claim(index)) await runFile(file);
 }
 // What a file left open was reported; it must not also keep the process alive.
-if (anyLeak) process.exit();
+if (leaky.length > 0) process.exit();
 
 function claim(index: number): boolean {
   try {
@@ -51,7 +51,7 @@ async function runFile(file: string): Promise<void> {
     process.exitCode = 1;
   }
   const leaked = await leaks(before);
-  anyLeak ||= leaked.length > 0;
+  leaky.push(...leaked);
   record({ kind: "file-end", file, outputTo: fstatSync(1).size, leaked });
 }
 
