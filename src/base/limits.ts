@@ -71,7 +71,45 @@ export const OPERATION_BYTES_MAX = 8 * 1024 * 1024;
  */
 export const EXPIRE_MS_MAX = 2 ** 52;
 
+// --- requests on the wire ------------------------------------------------------------------------
+
+/**
+ * Bytes one argument may announce: Redis's default of `proto-max-bulk-len`, so that the same header
+ * is a protocol error here and there. It bounds what may be said; what is held is bounded by
+ * {@link REQUEST_BYTES_MAX}, and what is stored by {@link VALUE_BYTES_MAX}.
+ */
+export const REQUEST_BULK_BYTES_MAX = 512 * 1024 * 1024;
+
+/**
+ * Arguments of one request, as in Redis 6 (Redis 7 takes any `int`): a million keys in one DEL is
+ * more than a lock client ever sends, and an empty argument costs memory too.
+ */
+export const REQUEST_ARGUMENTS_MAX = 1024 * 1024;
+
+/**
+ * Bytes of one request, headers included; stands for Redis's `client-query-buffer-limit` of 1 GB. A
+ * request has to be in memory as a whole before it runs, once per connection. Far above
+ * {@link OPERATION_BYTES_MAX}, so that a command somewhat too big gets its error and not a closed
+ * connection.
+ */
+export const REQUEST_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Bytes of an inline command or of a header line: Redis's `PROTO_INLINE_MAX_SIZE`. */
+export const REQUEST_LINE_BYTES_MAX = 64 * 1024;
+
+/** Arguments of a request before authentication, as in Redis: enough for AUTH and HELLO. */
+export const UNAUTHENTICATED_ARGUMENTS_MAX = 10;
+
+/** Bytes of one argument before authentication, as in Redis: enough for any password. */
+export const UNAUTHENTICATED_BULK_BYTES_MAX = 16 * 1024;
+
+/** The longest string V8 makes, 2^29 - 24 characters; a longer argument could not be held. */
+export const STRING_BYTES_MAX = 2 ** 29 - 24;
+
 assert(CHECKPOINT_ROWS <= ENTRY_OPERATIONS_MAX, "one entry may already call for a checkpoint");
 assert(KEY_BYTES_MAX <= VALUE_BYTES_MAX, "a key is never longer than a value may be");
 assert(VALUE_BYTES_MAX + KEY_BYTES_MAX <= OPERATION_BYTES_MAX, "one SET fits into an operation");
 assert(Number.isSafeInteger(EXPIRE_MS_MAX * 2 - 1), "the sum of two deadlines is exact");
+assert(OPERATION_BYTES_MAX < REQUEST_BYTES_MAX, "an operation too big is still read and answered");
+assert(REQUEST_LINE_BYTES_MAX < REQUEST_BYTES_MAX, "a line fits into a request");
+assert(REQUEST_BYTES_MAX < STRING_BYTES_MAX, "an argument fits into a string");
