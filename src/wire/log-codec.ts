@@ -1,0 +1,122 @@
+/**
+ * The log as bytes: what an acceptor must remember, in the form in which it is stored for ever.
+ *
+ * One commit makes one *turn value*, with the accepted values of all groups in that turn:
+ *
+ * ```
+ * turn    = version:u8 (1)  sequence:varint  count:varint  check:u32  record × count
+ * record  = check:u32  group:varint  slot:varint  ballot:varint  length:varint  value
+ * promise = version:u8 (1)  group:varint  ballot:varint  check:u32
+ * ```
+ * Each check is the CRC-32C of its part: of what precedes it in the turn's head and in a promise,
+ * of what follows it in a record. The sequence is also the storage key, so that a value under a
+ * wrong key is found out.
+ */
+import { ByteReader, ByteWriter } from "../base/bytes.ts";
+import { crc32c } from "../base/crc32c.ts";
+import type { AcceptedRecord, PromiseRecord } from "../base/ports.ts";
+
+/** The format of turn values and promises that this version writes and reads. */
+export const LOG_VERSION = 1;
+
+/** Least bytes of a record: its check and four varints. */
+const LEAST_RECORD_BYTES = 8;
+
+/** A turn value as read back. */
+export interface Turn {
+  readonly sequence: number;
+  /** The values are views into the bytes that were decoded. */
+  readonly records: readonly AcceptedRecord[];
+}
+
+/** Packs turns, one after the other, into one buffer that it uses again. */
+export class TurnWriter {
+  readonly #writer = new ByteWriter(64 * 1024);
+
+  /**
+   * The bytes of a turn, valid until the next call. Each record's value is copied once. Numbers are
+   * whole and from 0 to 2^53 - 1.
+   */
+  pack(sequence: number, records: readonly AcceptedRecord[]): Uint8Array {
+    const writer = this.#writer;
+    writer.reset();
+    writer.u8(LOG_VERSION);
+    writer.varint(sequence);
+    writer.varint(records.length);
+    writer.u32(crc32c(writer.buffer(), 0, writer.length));
+    for (const { group, slot, ballot, value } of records) {
+      const start = writer.length;
+      writer.u32(0);
+      writer.varint(group);
+      writer.varint(slot);
+      writer.varint(ballot);
+      writer.varint(value.length);
+      writer.bytes(value);
+      writer.putU32(start, crc32c(writer.buffer(), start + 4, writer.length));
+    }
+    return writer.written();
+  }
+}
+
+/** The turn of the bytes, or the reason why they are none. */
+export function decodeTurn(bytes: Uint8Array): Turn | string {
+  const reader = new ByteReader(bytes);
+  const version = reader.u8();
+  if (reader.failed) return "the value is empty";
+  if (version !== LOG_VERSION) {
+    return `the value has format ${version}, this version of Paxlock reads ${LOG_VERSION}`;
+  }
+  const sequence = reader.varint();
+  const count = reader.varint();
+  const headEnd = reader.position;
+  const check = reader.u32();
+  if (reader.failed) return "the head is cut off";
+  if (check !== crc32c(bytes, 0, headEnd)) return "the head's checksum does not match";
+  const records: AcceptedRecord[] = [];
+  if (count * LEAST_RECORD_BYTES > reader.remaining) return `${count} records do not fit`;
+  for (let index = 0; index < count; index++) {
+    const recordCheck = reader.u32();
+    const start = reader.position;
+    const group = reader.varint();
+    const slot = reader.varint();
+    const ballot = reader.varint();
+    const value = reader.bytes(reader.varint());
+    const place = `record ${index + 1} of ${count}`;
+    if (reader.failed) return `${place} is cut off or malformed`;
+    if (recordCheck !== crc32c(bytes, start, reader.position)) {
+      return `the checksum of ${place} (group ${group}, slot ${slot}) does not match`;
+    }
+    records.push({ group, slot, ballot, value });
+  }
+  if (!reader.finished) return `${reader.remaining} bytes are left after the last record`;
+  return { sequence, records };
+}
+
+const promiseWriter = new ByteWriter(64);
+
+/** The bytes of a promise, in a buffer of their own. */
+export function encodePromise(promise: PromiseRecord): Uint8Array {
+  promiseWriter.reset();
+  promiseWriter.u8(LOG_VERSION);
+  promiseWriter.varint(promise.group);
+  promiseWriter.varint(promise.ballot);
+  promiseWriter.u32(crc32c(promiseWriter.buffer(), 0, promiseWriter.length));
+  return promiseWriter.take();
+}
+
+/** The promise of the bytes, or the reason why they are none. */
+export function decodePromise(bytes: Uint8Array): PromiseRecord | string {
+  const reader = new ByteReader(bytes);
+  const version = reader.u8();
+  if (reader.failed) return "the promise is empty";
+  if (version !== LOG_VERSION) {
+    return `the promise has format ${version}, this version of Paxlock reads ${LOG_VERSION}`;
+  }
+  const group = reader.varint();
+  const ballot = reader.varint();
+  const end = reader.position;
+  const check = reader.u32();
+  if (!reader.finished) return "the promise is cut off or too long";
+  if (check !== crc32c(bytes, 0, end)) return "the promise's checksum does not match";
+  return { group, ballot };
+}

@@ -1,0 +1,141 @@
+/** Entries as bytes: the round trip of every kind, damaged bytes, the golden file. */
+import * as assert from "uvu/assert";
+import fc from "fast-check";
+import { BugError } from "../../src/base/assert.ts";
+import type { Operation } from "../../src/machine/operation.ts";
+import { decodeEntry, encodeEntry, entryFault } from "../../src/wire/entry-codec.ts";
+import { golden } from "../support/golden.ts";
+import { suite } from "../support/suite.ts";
+import { truncations } from "./damage.ts";
+import { entry, goldenEntry, kinds, operationOf } from "./samples.ts";
+
+function entryOf(...operations: Operation[]): Uint8Array {
+  return encodeEntry({ nowMs: 1, wallMs: 2, operations });
+}
+
+suite("wire/entry-codec", (test) => {
+  for (const kind of kinds) {
+    test(`an operation of kind ${kind} comes back as it was`, () => {
+      fc.assert(
+        fc.property(operationOf(kind), (operation) => {
+          assert.equal(decodeEntry(entryOf(operation))?.operations, [operation]);
+        }),
+        { numRuns: 60 },
+      );
+    });
+  }
+
+  test("an entry comes back as it was", () => {
+    fc.assert(
+      fc.property(entry, (value) => {
+        assert.equal(decodeEntry(encodeEntry(value)), value);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("encoding twice gives the same bytes in separate buffers", () => {
+    const first = encodeEntry(goldenEntry);
+    const second = encodeEntry(goldenEntry);
+
+    assert.equal(first, second);
+    assert.ok(first.buffer !== second.buffer);
+    assert.is(first.buffer.byteLength, first.length);
+  });
+
+  test("a frequent SET takes its strings and at most 24 bytes more", () => {
+    const set: Operation = {
+      kind: "set",
+      db: 0,
+      key: "k".repeat(20),
+      value: "v".repeat(36),
+      when: "nx",
+      compare: "",
+      expireMode: "after",
+      expireMs: 30_000,
+      answer: "status",
+    };
+
+    const entry = encodeEntry({ nowMs: 3_600_000, wallMs: 1_760_000_000_000, operations: [set] });
+
+    assert.ok(entry.length <= 56 + 24, `${entry.length} bytes`);
+  });
+
+  test("an entry cut off at any byte is refused with a reason", () => {
+    for (const part of truncations(encodeEntry(goldenEntry))) {
+      assert.is(decodeEntry(part), null);
+      assert.match(entryFault(part) ?? "", /cut off|empty/);
+    }
+  });
+
+  test("bytes after the last operation are refused", () => {
+    const bytes = encodeEntry(goldenEntry);
+
+    assert.match(entryFault(Uint8Array.from([...bytes, 0])) ?? "", /1 bytes are left/);
+  });
+
+  test("an unknown version is refused by its number", () => {
+    const bytes = encodeEntry(goldenEntry);
+    bytes[0] = 2;
+
+    assert.is(decodeEntry(bytes), null);
+    assert.match(entryFault(bytes) ?? "", /format 2, .* reads 1/);
+  });
+
+  test("an unknown kind of operation is refused by its number", () => {
+    const bytes = entryOf({ kind: "script-flush" });
+    bytes[bytes.length - 1] = 200;
+
+    assert.is(decodeEntry(bytes), null);
+    assert.match(entryFault(bytes) ?? "", /operation 1 has the kind 200/);
+  });
+
+  test("a count larger than the bytes could hold is refused before anything is allocated", () => {
+    const bytes = Uint8Array.from([1, 0, 0, 0xff, 0xff, 0xff, 0x7f]);
+
+    assert.is(decodeEntry(bytes), null);
+  });
+
+  test("random bytes and damaged entries never throw, and what decodes encodes to an equal entry", () => {
+    const sound = encodeEntry(goldenEntry);
+    const damaged = fc
+      .array(fc.tuple(fc.nat({ max: sound.length - 1 }), fc.nat({ max: 255 })), { maxLength: 4 })
+      .map((changes) => {
+        const bytes = sound.slice();
+        for (const [position, value] of changes) bytes[position] = value;
+        return bytes;
+      });
+    fc.assert(
+      fc.property(fc.oneof(fc.uint8Array({ maxLength: 60 }), damaged), (bytes) => {
+        const decoded = decodeEntry(bytes);
+        if (decoded !== null) assert.equal(decodeEntry(encodeEntry(decoded)), decoded);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test("values out of range are bugs of the caller", () => {
+    const bad: Operation[] = [
+      { kind: "get", db: 16, key: "k" },
+      { kind: "get", db: 0, key: "\u0100" },
+      { kind: "increment", db: 0, key: "k", by: 2n ** 63n },
+      { kind: "mset", db: 0, keys: ["a"], values: [], onlyIfNone: false },
+      { kind: "scan", db: 0, cursor: -1, count: 1, match: null, type: null },
+      { kind: "getex", db: 0, key: "k", expireMode: "at", expireMs: NaN },
+    ];
+    for (const operation of bad) {
+      assert.throws(
+        () => entryOf(operation),
+        (thrown: unknown) => thrown instanceof BugError,
+      );
+    }
+  });
+
+  test("the golden entry of version 1 is read as it was meant, and written alike", () => {
+    const bytes = golden("log-v1/entry", () => encodeEntry(goldenEntry));
+
+    assert.equal(decodeEntry(bytes), goldenEntry);
+    assert.equal(encodeEntry(goldenEntry), bytes);
+    assert.equal(new Set(goldenEntry.operations.map(({ kind }) => kind)), new Set(kinds));
+  });
+});

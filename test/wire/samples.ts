@@ -1,0 +1,283 @@
+/** Values to encode: one generator for each kind of operation and state row, and fixed samples. */
+import fc from "fast-check";
+import type { Entry } from "../../src/machine/entry.ts";
+import type { Operation } from "../../src/machine/operation.ts";
+import type { MachineMeta, StateRow } from "../../src/machine/state.ts";
+
+/** A string of any bytes, one character per byte. */
+export const text = fc
+  .uint8Array({ maxLength: 40 })
+  .map((bytes) => Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+
+const texts = fc.array(text, { maxLength: 5 });
+const db = fc.integer({ min: 0, max: 15 });
+const row = fc.maxSafeNat();
+const time = fc.oneof(
+  fc.maxSafeNat(),
+  fc.maxSafeInteger(),
+  fc
+    .double({ noNaN: true, noDefaultInfinity: true })
+    .map((value) => (Object.is(value, -0) ? 0 : value)),
+);
+const expireMode = fc.constantFrom("none", "keep", "after", "at");
+const keyFields = { db, key: text };
+const keysFields = { db, keys: texts };
+const databaseFields = { db, pick: fc.integer({ min: 0, max: 2 ** 32 - 1 }) };
+
+/** The fields of each kind; a kind without a generator does not compile. */
+const fields: {
+  readonly [Kind in Operation["kind"]]: Readonly<Record<string, fc.Arbitrary<unknown>>>;
+} = {
+  set: {
+    ...keyFields,
+    value: text,
+    when: fc.constantFrom("always", "nx", "xx", "ifeq", "ifne"),
+    compare: text,
+    expireMode,
+    expireMs: time,
+    answer: fc.constantFrom("status", "old", "integer"),
+  },
+  getex: { ...keyFields, expireMode, expireMs: time },
+  mset: { db, onlyIfNone: fc.boolean() },
+  increment: { ...keyFields, by: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }) },
+  expire: {
+    ...keyFields,
+    expireMode: fc.constantFrom("after", "at"),
+    expireMs: time,
+    condition: fc.constantFrom("always", "nx", "xx", "gt", "lt"),
+  },
+  delex: { ...keyFields, when: fc.constantFrom("always", "ifeq", "ifne"), compare: text },
+  rename: { ...keyFields, newKey: text, onlyIfNone: fc.boolean() },
+  copy: { ...keyFields, newDb: db, newKey: text, replace: fc.boolean() },
+  get: keyFields,
+  getdel: keyFields,
+  strlen: keyFields,
+  type: keyFields,
+  persist: keyFields,
+  "lock-info": keyFields,
+  "lock-token": keyFields,
+  "object-encoding": keyFields,
+  "object-idletime": keyFields,
+  "object-refcount": keyFields,
+  delete: keysFields,
+  exists: keysFields,
+  touch: keysFields,
+  mget: keysFields,
+  append: { ...keyFields, value: text },
+  ttl: { ...keyFields, unit: fc.constantFrom("s", "ms"), absolute: fc.boolean() },
+  flush: { db: fc.option(db) },
+  scan: { db, cursor: row, count: row, match: fc.option(text), type: fc.option(text) },
+  dbsize: databaseFields,
+  randomkey: databaseFields,
+  eval: {
+    db,
+    sha: text,
+    body: fc.option(text),
+    keys: texts,
+    args: texts,
+    readOnly: fc.boolean(),
+  },
+  "script-load": { sha: text, body: text },
+  "script-flush": {},
+};
+
+/** All kinds of operation. */
+export const kinds = Object.keys(fields) as Operation["kind"][];
+
+/** Any operation of one kind. */
+export function operationOf(kind: Operation["kind"]): fc.Arbitrary<Operation> {
+  const parts = fc.record({ kind: fc.constant(kind), ...fields[kind] }, { noNullPrototype: true });
+  if (kind !== "mset") return parts as unknown as fc.Arbitrary<Operation>;
+  return fc.tuple(parts, fc.array(fc.tuple(text, text), { maxLength: 5 })).map(
+    ([rest, pairs]) =>
+      ({
+        ...rest,
+        keys: pairs.map(([key]) => key),
+        values: pairs.map(([, value]) => value),
+      }) as unknown as Operation,
+  );
+}
+
+export const operation: fc.Arbitrary<Operation> = fc.oneof(...kinds.map(operationOf));
+
+export const entry: fc.Arbitrary<Entry> = fc.record(
+  { nowMs: time, wallMs: time, operations: fc.array(operation, { maxLength: 8 }) },
+  { noNullPrototype: true },
+);
+
+const rowFields: {
+  readonly [Kind in StateRow["kind"]]: Readonly<Record<string, fc.Arbitrary<unknown>>>;
+} = {
+  string: {
+    row,
+    db,
+    key: text,
+    value: text,
+    deadlineMs: time,
+    tokenEpoch: row,
+    tokenCounter: row,
+    sinceMs: time,
+    writtenMs: time,
+  },
+  script: { row, sha: text, body: text, loaded: fc.boolean() },
+};
+
+export const stateRow: fc.Arbitrary<StateRow> = fc.oneof(
+  ...(Object.keys(rowFields) as StateRow["kind"][]).map(
+    (kind) =>
+      fc.record(
+        { kind: fc.constant(kind), ...rowFields[kind] },
+        { noNullPrototype: true },
+      ) as unknown as fc.Arbitrary<StateRow>,
+  ),
+);
+
+export const machineMeta: fc.Arbitrary<MachineMeta> = fc.record(
+  {
+    nowMs: time,
+    nextRow: row,
+    tokenEpoch: row,
+    tokenCounter: row,
+    flushedBelow: fc.array(row, { minLength: 16, maxLength: 16 }),
+    scriptsFlushedBelow: row,
+  },
+  { noNullPrototype: true },
+);
+
+const ALL_BYTES = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte)).join("");
+const SHA = "e9f69f2beb755be68b5e456ee2ce9aadfbc4ebf4";
+
+/** One operation of each kind and each of its choices: the content of the golden entry. */
+export const goldenEntry: Entry = {
+  nowMs: 86_400_000.25,
+  wallMs: 1_760_000_000_000,
+  operations: [
+    {
+      kind: "set",
+      db: 0,
+      key: "lock:orders",
+      value: "owner-1",
+      when: "nx",
+      compare: "",
+      expireMode: "after",
+      expireMs: 30_000,
+      answer: "status",
+    },
+    {
+      kind: "set",
+      db: 15,
+      key: ALL_BYTES,
+      value: "",
+      when: "ifeq",
+      compare: "old",
+      expireMode: "at",
+      expireMs: 2 ** 52,
+      answer: "old",
+    },
+    {
+      kind: "set",
+      db: 1,
+      key: "",
+      value: "v",
+      when: "ifne",
+      compare: "x",
+      expireMode: "keep",
+      expireMs: 0,
+      answer: "integer",
+    },
+    {
+      kind: "set",
+      db: 1,
+      key: "k",
+      value: "v",
+      when: "xx",
+      compare: "",
+      expireMode: "none",
+      expireMs: 0,
+      answer: "status",
+    },
+    { kind: "getex", db: 2, key: "k", expireMode: "keep", expireMs: 0 },
+    { kind: "mset", db: 3, keys: ["a", "b"], values: ["1", ""], onlyIfNone: true },
+    { kind: "increment", db: 4, key: "n", by: -(2n ** 63n) },
+    { kind: "expire", db: 5, key: "k", expireMode: "at", expireMs: -1, condition: "gt" },
+    { kind: "expire", db: 5, key: "k", expireMode: "after", expireMs: 0.5, condition: "lt" },
+    { kind: "delex", db: 6, key: "k", when: "ifeq", compare: "v" },
+    { kind: "delex", db: 6, key: "k", when: "ifne", compare: "v" },
+    { kind: "rename", db: 7, key: "from", newKey: "to", onlyIfNone: false },
+    { kind: "copy", db: 8, key: "from", newDb: 9, newKey: "to", replace: true },
+    { kind: "get", db: 0, key: "k" },
+    { kind: "getdel", db: 0, key: "k" },
+    { kind: "strlen", db: 0, key: "k" },
+    { kind: "type", db: 0, key: "k" },
+    { kind: "persist", db: 0, key: "k" },
+    { kind: "lock-info", db: 0, key: "k" },
+    { kind: "lock-token", db: 0, key: "k" },
+    { kind: "object-encoding", db: 0, key: "k" },
+    { kind: "object-idletime", db: 0, key: "k" },
+    { kind: "object-refcount", db: 0, key: "k" },
+    { kind: "delete", db: 0, keys: ["a", "b", "c"] },
+    { kind: "exists", db: 0, keys: [] },
+    { kind: "touch", db: 0, keys: ["a"] },
+    { kind: "mget", db: 0, keys: ["a", "a"] },
+    { kind: "append", db: 10, key: "k", value: "more" },
+    { kind: "ttl", db: 11, key: "k", unit: "ms", absolute: true },
+    { kind: "ttl", db: 11, key: "k", unit: "s", absolute: false },
+    { kind: "flush", db: null },
+    { kind: "flush", db: 12 },
+    { kind: "scan", db: 13, cursor: 2 ** 40, count: 10, match: "lock:*", type: null },
+    { kind: "scan", db: 13, cursor: 0, count: 1, match: null, type: "string" },
+    { kind: "dbsize", db: 14, pick: 0 },
+    { kind: "randomkey", db: 14, pick: 2 ** 32 - 1 },
+    {
+      kind: "eval",
+      db: 0,
+      sha: SHA,
+      body: "return redis.call('get', KEYS[1])",
+      keys: ["k"],
+      args: ["v", ""],
+      readOnly: true,
+    },
+    { kind: "eval", db: 0, sha: SHA, body: null, keys: ["k"], args: ["v"], readOnly: false },
+    { kind: "script-load", sha: SHA, body: "return 1" },
+    { kind: "script-flush" },
+  ],
+};
+
+/** The content of the golden state. */
+export const goldenRows: readonly StateRow[] = [
+  {
+    kind: "string",
+    row: 1,
+    db: 0,
+    key: "lock:orders",
+    value: "owner-1",
+    deadlineMs: 86_430_000.25,
+    tokenEpoch: 1,
+    tokenCounter: 2 ** 48 - 1,
+    sinceMs: 86_400_000.25,
+    writtenMs: 86_400_000.25,
+  },
+  {
+    kind: "string",
+    row: 2 ** 53 - 1,
+    db: 15,
+    key: ALL_BYTES,
+    value: ALL_BYTES,
+    deadlineMs: 0,
+    tokenEpoch: 65_535,
+    tokenCounter: 0,
+    sinceMs: 0,
+    writtenMs: 2 ** 52,
+  },
+  { kind: "script", row: 3, sha: SHA, body: "return 1", loaded: true },
+  { kind: "script", row: 4, sha: SHA, body: "", loaded: false },
+];
+
+export const goldenMeta: MachineMeta = {
+  nowMs: 86_400_000.25,
+  nextRow: 1_000_000,
+  tokenEpoch: 3,
+  tokenCounter: 2 ** 48 - 1,
+  flushedBelow: [7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2 ** 40],
+  scriptsFlushedBelow: 12,
+};
