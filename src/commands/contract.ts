@@ -5,7 +5,7 @@
  * arguments and the session, and answers with a {@link Plan}; `server` carries the plan out.
  */
 import type { GroupId } from "../base/ids.ts";
-import type { Reply } from "../base/reply.ts";
+import type { ErrorReply, Reply } from "../base/reply.ts";
 import type { Operation } from "../machine/operation.ts";
 
 /** What to do for one command. */
@@ -145,8 +145,8 @@ export interface ServerPort {
   password(): string;
   /** CONFIG GET/SET by Redis's names; the values are strings as Redis prints them. */
   config(): ReadonlyMap<string, string>;
-  /** Null when done, else the error text after `ERR CONFIG SET failed …` rules of Redis. */
-  setConfig(name: string, value: string): string | null;
+  /** CONFIG SET, all pairs or none: null when done, else the whole error text in Redis's words. */
+  setConfig(pairs: readonly (readonly [name: string, value: string])[]): string | null;
   slowLog(): readonly SlowEntry[];
   resetSlowLog(): void;
   /** Whether the script is known to this node, and its body. */
@@ -171,6 +171,8 @@ export interface ArgumentSpec {
     | "oneof"
     | "block";
   readonly token?: string;
+  readonly since?: string;
+  readonly deprecatedSince?: string;
   readonly optional?: boolean;
   readonly multiple?: boolean;
   readonly multipleToken?: boolean;
@@ -178,31 +180,69 @@ export interface ArgumentSpec {
   readonly arguments?: readonly ArgumentSpec[];
 }
 
-/** A command or subcommand as data; dispatch, COMMAND, help and README come from it. */
+/** Where a command has keys and what it does with them, as COMMAND INFO tells it. */
+export interface KeySpec {
+  /** `RW`, `RO`, `OW` or `RM`, then `access`, `insert`, `update` or `delete`. */
+  readonly flags: readonly string[];
+  /** The index of the argument that the search begins at; the name is 0. */
+  readonly begin: number;
+  readonly find: KeyRange | KeyCount;
+  readonly notes?: string;
+}
+
+/** Keys up to the one `last` positions after the first, or counted from the end when negative. */
+export interface KeyRange {
+  readonly kind: "range";
+  readonly last: number;
+  readonly step: number;
+}
+
+/** A number of keys, then the keys. */
+export interface KeyCount {
+  readonly kind: "keynum";
+}
+
+/**
+ * What a data command makes of its arguments: an operation for one group, an error, or, where
+ * Redis looks for the key before it looks at an option, an error for when the key is there.
+ */
+export type Parsed = Operation | ErrorReply | RefusedIfPresent;
+
+/** Runs `operation`; nil and errors are the answer, anything else is answered with `refusal`. */
+export interface RefusedIfPresent {
+  readonly kind: "refused-if-present";
+  readonly operation: Operation;
+  readonly refusal: ErrorReply;
+}
+
+/**
+ * A command or subcommand as data; dispatch, COMMAND, help and README come from it. It may run
+ * before AUTH when its flags say `no_auth`, in scripts unless they say `noscript`.
+ */
 export interface CommandSpec {
   /** Lower case; a subcommand is named `parent|sub`. */
   readonly name: string;
   /** As in Redis: the name counts; negative is "at least". */
   readonly arity: number;
   readonly flags: readonly string[];
+  /** Without those that follow from the flags (`read`, `write`, `fast`, `slow`, `admin`…). */
   readonly categories: readonly string[];
   /** First key, last key, step; all 0 without keys. */
   readonly keys: readonly [number, number, number];
-  /** `access` are key-spec flags such as `RW`, `access`, `update`. */
-  readonly keyAccess?: readonly string[];
+  readonly keySpecs?: readonly KeySpec[];
+  /** Hints for clients of a cluster, as in Redis. */
+  readonly tips?: readonly string[];
   readonly group: string;
   readonly summary: string;
   readonly since: string;
   readonly complexity: string;
+  readonly deprecatedSince?: string;
+  readonly replacedBy?: string;
   readonly history?: readonly (readonly [string, string])[];
   readonly arguments?: readonly ArgumentSpec[];
   readonly subcommands?: readonly CommandSpec[];
-  /** May run before AUTH. */
-  readonly beforeAuth?: boolean;
-  /** May be called from a script. */
-  readonly inScripts?: boolean;
-  /** Keys of a call whose key positions depend on arguments (EVAL). */
-  readonly keysOf?: (args: readonly string[]) => readonly string[] | null;
-  /** `args[0]` is the name as sent. Arity was checked. */
+  /** Data commands: `args[0]` is the name as sent. Arity was checked. */
+  readonly parse?: (args: readonly string[], db: number) => Parsed;
+  /** All others; `args[0]` is the name as sent, of subcommands `args[1]`. Arity was checked. */
   readonly plan?: (args: readonly string[], session: Session, server: ServerPort) => Plan;
 }

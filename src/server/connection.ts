@@ -24,6 +24,15 @@ const PIPELINE_MAX = 10_000;
 /** Unsent reply bytes after which a connection's input waits until the client has read. */
 const OUTPUT_PAUSE_BYTES = 1024 * 1024;
 
+/** Redis's client-output-buffer-limit for a normal client; zero is no limit. */
+export interface OutputLimits {
+  /** Unsent bytes after which a client is disconnected at once. */
+  readonly outputBytesMax: number;
+  /** Unsent bytes that a client may owe for `outputSoftSeconds` at most. */
+  readonly outputSoftBytesMax: number;
+  readonly outputSoftSeconds: number;
+}
+
 /** What a connection needs from its server. */
 export interface ConnectionHost {
   readonly counters: Counters;
@@ -31,8 +40,7 @@ export interface ConnectionHost {
   /** Monotonic milliseconds. */
   nowMs(): number;
   wallSeconds(): number;
-  /** Unsent bytes after which the client is disconnected; 0 is no limit. */
-  outputLimitBytes(): number;
+  outputLimits(): OutputLimits;
   dispatch(args: readonly string[], connection: Connection): void;
   /** The connection has bytes to write once the present work is done. */
   wantsFlush(connection: Connection): void;
@@ -52,6 +60,8 @@ export class Connection implements ReplyOwner {
   #paused = false;
   #running = false;
   #flushWanted = false;
+  /** Since when the client owes more than the soft limit, monotonic milliseconds. */
+  #overSoftSinceMs: number | null = null;
   /** When the chunk that is being worked on arrived. */
   #chunkAtMs = 0;
 
@@ -157,13 +167,23 @@ export class Connection implements ReplyOwner {
       this.session.outputBytes += bytes.length;
       this.#host.counters.outputBytes += bytes.length;
       this.#socket.write(bytes);
-      const limit = this.#host.outputLimitBytes();
-      if (limit > 0 && this.#socket.writableLength > limit) {
-        this.destroy();
-        return;
-      }
+      if (this.closeIfOverLimit()) return;
     }
     if (this.#ending && this.#queue.length === 0) this.#socket.end();
+  }
+
+  /** Disconnects a client that owes more than the output limits allow; whether it did. */
+  closeIfOverLimit(): boolean {
+    const { outputBytesMax, outputSoftBytesMax, outputSoftSeconds } = this.#host.outputLimits();
+    const unsent = this.#socket.writableLength;
+    if (outputSoftBytesMax === 0 || unsent <= outputSoftBytesMax) this.#overSoftSinceMs = null;
+    else this.#overSoftSinceMs ??= this.#host.nowMs();
+    const overHard = outputBytesMax > 0 && unsent > outputBytesMax;
+    const overSoft =
+      this.#overSoftSinceMs !== null &&
+      this.#host.nowMs() - this.#overSoftSinceMs > outputSoftSeconds * 1000;
+    if (overHard || overSoft) this.destroy();
+    return overHard || overSoft;
   }
 
   /** Reads no further command; closes when all replies so far are written. */

@@ -4,11 +4,11 @@
 import { createServer } from "node:net";
 import type { AddressInfo, Server as NetServer, Socket } from "node:net";
 import type { Clock, Scheduler } from "../base/ports.ts";
-import { RequestDecoder } from "../resp/decoder.ts";
+import type { Settings } from "../config/settings.ts";
+import { defaultDecoderLimits, RequestDecoder } from "../resp/decoder.ts";
 import type { ConnectionHost } from "./connection.ts";
 import { Connection } from "./connection.ts";
 import { ClientSession } from "./session.ts";
-import type { Settings } from "./settings.ts";
 import { SlowLog } from "./slow-log.ts";
 import { Counters } from "./statistics.ts";
 
@@ -37,6 +37,8 @@ export class Server {
   readonly #listeners: NetServer[] = [];
   readonly #dirty: Connection[] = [];
   readonly #host: ConnectionHost;
+  /** One object for all decoders: CONFIG SET changes it for connections that are open, too. */
+  readonly #decoderLimits = defaultDecoderLimits();
   #dispatch: (args: readonly string[], connection: Connection) => void = () => undefined;
   #nextId = 1;
   #flushScheduled = false;
@@ -51,16 +53,18 @@ export class Server {
     this.#clock = options.clock;
     this.#scheduler = options.scheduler;
     this.#settings = options.settings;
-    this.slowLog = new SlowLog(
-      options.settings.slowLogMicroseconds,
-      options.settings.slowLogLengthMax,
-    );
+    const { slowlogMicroseconds, slowlogEntriesMax } = options.settings.values;
+    this.slowLog = new SlowLog(slowlogMicroseconds, slowlogEntriesMax);
+    this.#settingsChanged();
+    options.settings.onChange(() => {
+      this.#settingsChanged();
+    });
     this.#host = {
       counters: this.counters,
       slowLog: this.slowLog,
       nowMs: () => this.#clock.monotonicMs(),
       wallSeconds: () => Math.floor(this.#clock.wallMs() / 1000),
-      outputLimitBytes: () => this.#settings.outputLimitBytes,
+      outputLimits: () => this.#settings.values,
       dispatch: (args, connection) => {
         this.#dispatch(args, connection);
       },
@@ -146,8 +150,8 @@ export class Server {
 
   #accept(socket: Socket): void {
     this.counters.connectionsReceived += 1;
-    const settings = this.#settings;
-    if (this.#stopping || this.#connections.size >= settings.clientsMax) {
+    const settings = this.#settings.values;
+    if (this.#stopping || this.#connections.size >= settings.maxClients) {
       this.counters.connectionsRejected += 1;
       refuse(socket, TOO_MANY_CLIENTS);
       return;
@@ -157,8 +161,8 @@ export class Server {
       refuse(socket, PROTECTED_MODE);
       return;
     }
-    if (settings.tcpKeepAliveSeconds > 0) {
-      socket.setKeepAlive(true, settings.tcpKeepAliveSeconds * 1000);
+    if (settings.tcpKeepaliveSeconds > 0) {
+      socket.setKeepAlive(true, settings.tcpKeepaliveSeconds * 1000);
     }
     const id = this.#nextId;
     this.#nextId += 1;
@@ -170,27 +174,30 @@ export class Server {
       connectedAtMs: this.#clock.monotonicMs(),
       authenticated,
     });
-    const decoder = new RequestDecoder({
-      authenticated,
-      maxBulkBytes: () => settings.bulkBytesMax,
-      maxQueryBytes: () => settings.queryBytesMax,
-    });
+    const decoder = new RequestDecoder(this.#decoderLimits, { authenticated });
     this.#connections.set(id, new Connection(socket, session, { host: this.#host, decoder }));
   }
 
   /** Idle clients are closed as Redis does with `timeout`: coarse, once a second. */
   #scheduleSweep(): void {
     this.#stopSweep = this.#scheduler.after(IDLE_SWEEP_MS, () => {
-      const limitMs = this.#settings.idleTimeoutSeconds * 1000;
-      if (limitMs > 0) {
-        const now = this.#clock.monotonicMs();
-        for (const connection of this.#connections.values()) {
-          if (connection.pendingReplies > 0) continue;
-          if (now - connection.session.lastCommandAtMs > limitMs) connection.end();
-        }
+      const limitMs = this.#settings.values.idleTimeoutSeconds * 1000;
+      const now = this.#clock.monotonicMs();
+      for (const connection of this.#connections.values()) {
+        if (connection.closeIfOverLimit() || connection.pendingReplies > 0) continue;
+        const idleMs = now - connection.session.lastCommandAtMs;
+        if (limitMs > 0 && idleMs > limitMs) connection.end();
       }
       if (!this.#stopping) this.#scheduleSweep();
     });
+  }
+
+  #settingsChanged(): void {
+    const values = this.#settings.values;
+    this.#decoderLimits.maxBulkBytes = values.bulkBytesMax;
+    this.#decoderLimits.maxRequestBytes = values.queryBufferBytesMax;
+    this.slowLog.thresholdMicroseconds = values.slowlogMicroseconds;
+    this.slowLog.setLengthMax(values.slowlogEntriesMax);
   }
 
   async #closeListeners(): Promise<void> {

@@ -10,20 +10,26 @@ export class SlowLog {
   #nextId = 0;
   /** Threshold in microseconds; negative is off, 0 logs everything. */
   thresholdMicroseconds: number;
-  lengthMax: number;
+  #lengthMax: number;
 
   constructor(thresholdMicroseconds: number, lengthMax: number) {
     this.thresholdMicroseconds = thresholdMicroseconds;
-    this.lengthMax = lengthMax;
+    this.#lengthMax = lengthMax;
   }
 
   /** Records the command if it was slow. */
   offer(command: Omit<SlowEntry, "id">): void {
     if (this.thresholdMicroseconds < 0) return;
     if (command.microseconds < this.thresholdMicroseconds) return;
-    this.#entries.unshift({ ...command, id: this.#nextId, args: shorten(command.args) });
+    this.#entries.unshift({ ...command, id: this.#nextId, args: shorten(redact(command.args)) });
     this.#nextId += 1;
-    if (this.#entries.length > this.lengthMax) this.#entries.length = this.lengthMax;
+    this.#trim();
+  }
+
+  /** Keeps at most so many entries from now on. */
+  setLengthMax(lengthMax: number): void {
+    this.#lengthMax = lengthMax;
+    this.#trim();
   }
 
   /** Newest first. */
@@ -33,6 +39,10 @@ export class SlowLog {
 
   reset(): void {
     this.#entries.length = 0;
+  }
+
+  #trim(): void {
+    if (this.#entries.length > this.#lengthMax) this.#entries.length = this.#lengthMax;
   }
 }
 
@@ -46,4 +56,21 @@ function shorten(args: readonly string[]): readonly string[] {
   if (args.length > ARGUMENTS_MAX)
     shortened.push(`... (${args.length - ARGUMENTS_MAX + 1} more arguments)`);
   return shortened;
+}
+
+/** Passwords do not belong in a log that others read. */
+function redact(args: readonly string[]): readonly string[] {
+  const name = args[0]?.toLowerCase();
+  if (name === "auth") return args.map((arg, index) => (index === 0 ? arg : "(redacted)"));
+  if (name === "hello") {
+    const auth = args.findIndex((arg) => arg.toLowerCase() === "auth");
+    if (auth < 0) return args;
+    return args.map((arg, index) =>
+      index === auth + 1 || index === auth + 2 ? "(redacted)" : arg,
+    );
+  }
+  if (name === "config" && args.some((arg) => arg.toLowerCase() === "requirepass")) {
+    return args.map((arg, index) => (index < 2 ? arg : "(redacted)"));
+  }
+  return args;
 }

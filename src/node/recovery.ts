@@ -1,0 +1,62 @@
+/** Rebuilds a group from its last checkpoint and its log, before it takes part again. */
+import { assert } from "../base/assert.ts";
+import type { GroupId, NodeId, Slot } from "../base/ids.ts";
+import { WINDOW_SLOTS } from "../base/limits.ts";
+import type { AcceptedRecord, Clock, Recovery } from "../base/ports.ts";
+import { Machine } from "../machine/machine.ts";
+import type { ScriptCommands, ScriptEngine } from "../machine/script/port.ts";
+import { PaxosGroup } from "../paxos/group.ts";
+import type { ScriptBodyNeeded } from "../replica/group-replica.ts";
+import { GroupReplica } from "../replica/group-replica.ts";
+import { decodeMachineMeta, decodeStateRow } from "../wire/state-codec.ts";
+
+export interface RecoveryOptions {
+  readonly id: GroupId;
+  readonly self: NodeId;
+  readonly recovery: Recovery;
+  readonly clock: Clock;
+  readonly scripts: ScriptEngine;
+  readonly commands: ScriptCommands;
+  readonly owns: (key: string) => boolean;
+  readonly onScriptBodyNeeded: ScriptBodyNeeded;
+}
+
+/** The group as it was when its last durable commit was made; nothing of its log is applied yet. */
+export function recoverGroup(options: RecoveryOptions): GroupReplica {
+  const { id, recovery, clock } = options;
+  const machine = new Machine({
+    scripts: options.scripts,
+    commands: options.commands,
+    owns: options.owns,
+  });
+  const checkpoint = recovery.checkpoint(id);
+  const appliedSlot = checkpoint === null ? 0 : checkpoint.appliedSlot;
+  if (checkpoint !== null) {
+    const meta = decodeMachineMeta(checkpoint.meta);
+    assert(meta !== null, "the storage has verified the checkpoint's bytes");
+    machine.restoreMeta(meta);
+    recovery.rows(id, (row, bytes) => {
+      const stateRow = decodeStateRow(bytes);
+      assert(stateRow !== null, "the storage has verified the row's bytes");
+      assert(stateRow.row === row, "a row lies under its own id");
+      machine.restoreRow(stateRow);
+    });
+    machine.finishRestore(appliedSlot);
+  }
+  // A slot that was accepted again under a higher ballot comes again, later.
+  const accepted = new Map<Slot, AcceptedRecord>();
+  recovery.log(id, (record) => {
+    if (record.slot > appliedSlot) accepted.set(record.slot, record);
+  });
+  const paxos = new PaxosGroup(
+    { self: options.self, members: [options.self], window: WINDOW_SLOTS },
+    { promised: recovery.promise(id), accepted: [...accepted.values()], appliedSlot },
+  );
+  return new GroupReplica({
+    id,
+    paxos,
+    machine,
+    clock,
+    onScriptBodyNeeded: options.onScriptBodyNeeded,
+  });
+}

@@ -1,0 +1,125 @@
+/** What server commands (INFO, CONFIG, CLIENT LIST…) may see and do: the running node behind a port. */
+import { createHash, randomBytes, randomInt } from "node:crypto";
+import { groupOfSlot, hashSlot } from "../cluster/hash-slot.ts";
+import type { Clock } from "../base/ports.ts";
+import type { GroupStatistics, ServerPort } from "../commands/contract.ts";
+import type { Settings } from "../config/settings.ts";
+import { VERSION } from "../config/version.ts";
+import type { Replica } from "../replica/replica.ts";
+import type { Server } from "./server.ts";
+
+const DATABASES = 16;
+
+/** Figures of the storage that INFO shows. */
+export interface StorageStatistics {
+  readonly commits: number;
+  readonly commitMicroseconds: number;
+  logBytes(group: number): number;
+}
+
+export interface ServerPortOptions {
+  readonly clock: Clock;
+  readonly settings: Settings;
+  readonly server: Server;
+  readonly replica: Replica;
+  readonly groups: number;
+  readonly storage: () => StorageStatistics;
+  /** The port in use; known once the node listens. */
+  readonly port: () => number;
+}
+
+export function createServerPort(options: ServerPortOptions): ServerPort {
+  const { clock, settings, server, replica, groups } = options;
+  const configuration = settings.configuration;
+  // The wall clock in microseconds: its milliseconds, refined by the steady clock between them.
+  const wallMicroseconds = (): bigint =>
+    BigInt(clock.wallMs()) * 1000n + BigInt(Math.floor((clock.monotonicMs() % 1) * 1000));
+  return {
+    version: VERSION,
+    runId: randomBytes(20).toString("hex"),
+    groups,
+    startedAtMs: clock.monotonicMs(),
+    monotonicMs: () => clock.monotonicMs(),
+    wallMicroseconds,
+    random: () => randomInt(0x1_0000_0000),
+    groupOf: (key) => groupOfSlot(hashSlot(key), groups),
+    *sessions() {
+      for (const connection of server.connections()) yield connection.session;
+    },
+    kill: (id) => {
+      server.connection(id)?.kill();
+    },
+    statistics: () => {
+      const storage = options.storage();
+      const counters = server.counters;
+      let expiredKeys = 0;
+      const scripts = new Set<string>();
+      for (const { machine } of replica.groups) {
+        expiredKeys += machine.expiredKeys;
+        for (const sha of machine.scriptShas()) scripts.add(sha);
+      }
+      return {
+        connectionsReceived: counters.connectionsReceived,
+        connectionsRejected: counters.connectionsRejected,
+        commandsProcessed: counters.commandsProcessed,
+        inputBytes: counters.inputBytes,
+        outputBytes: counters.outputBytes,
+        errorReplies: counters.errorReplies,
+        expiredKeys,
+        keyspaceHits: counters.keyspaceHits,
+        keyspaceMisses: counters.keyspaceMisses,
+        scriptsCached: scripts.size,
+        commits: storage.commits,
+        commitMicroseconds: storage.commitMicroseconds,
+      };
+    },
+    groupStatistics: () =>
+      replica.groups.map((group): GroupStatistics => {
+        const keyspace = new Map<number, readonly [number, number, number]>();
+        for (let db = 0; db < DATABASES; db += 1) {
+          const { keys, withDeadline, averageTtlMs } = group.counts(db);
+          if (keys > 0) keyspace.set(db, [keys, withDeadline, averageTtlMs]);
+        }
+        return {
+          group: group.id,
+          appliedSlot: group.machine.appliedSlot,
+          chosenSlot: group.paxos.chosenSlot,
+          ballot: group.paxos.ballot,
+          logBytes: options.storage().logBytes(group.id),
+          keyspace,
+        };
+      }),
+    resetStatistics: () => {
+      server.counters.reset();
+    },
+    memory: () => {
+      const usage = process.memoryUsage();
+      return {
+        resident: usage.rss,
+        heap: usage.heapUsed,
+        // maxRSS is in kibibytes.
+        peak: process.resourceUsage().maxRSS * 1024,
+      };
+    },
+    processId: () => process.pid,
+    cpuSeconds: () => {
+      const { user, system } = process.cpuUsage();
+      return { user: user / 1e6, system: system / 1e6 };
+    },
+    get port() {
+      return options.port();
+    },
+    directory: configuration.directory,
+    configFile: configuration.configFile,
+    password: () => settings.values.password,
+    config: () => settings.parameters(options.port()),
+    setConfig: (pairs) => settings.set(pairs),
+    slowLog: () => server.slowLog.entries(),
+    resetSlowLog: () => {
+      server.slowLog.reset();
+    },
+    script: (sha) => replica.scriptBody(sha),
+    sha1: (text) => createHash("sha1").update(text, "latin1").digest("hex"),
+    lastCheckpointSeconds: () => Math.floor(replica.lastCheckpointWallMs / 1000),
+  };
+}
