@@ -179,12 +179,12 @@ export class ByteReader {
   }
 
   /** Whether something was read that is not there or is malformed. */
-  get failed(): boolean {
+  failed(): boolean {
     return this.#failed;
   }
 
   /** Whether everything was read, well-formed and to the last byte. */
-  get finished(): boolean {
+  finished(): boolean {
     return !this.#failed && this.#position === this.#end;
   }
 

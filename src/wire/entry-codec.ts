@@ -369,7 +369,7 @@ export function entryFault(bytes: Uint8Array): string | null {
 function decode(bytes: Uint8Array): Entry | string {
   const reader = new ByteReader(bytes);
   const version = reader.u8();
-  if (reader.failed) return "the entry is empty";
+  if (reader.failed()) return "the entry is empty";
   if (version !== ENTRY_VERSION) {
     return `the entry has format ${version}, this version of Paxlock reads ${ENTRY_VERSION}`;
   }
@@ -382,14 +382,14 @@ function decode(bytes: Uint8Array): Entry | string {
     const code = reader.u8();
     const row = ROW_OF_CODE[code];
     if (row === undefined) {
-      if (reader.failed) break;
+      if (reader.failed()) break;
       return `operation ${index + 1} has the kind ${code}, unknown to this version of Paxlock`;
     }
     operations.push(row.read(reader));
-    if (reader.failed) break;
+    if (reader.failed()) break;
   }
-  if (reader.failed) return `the entry is cut off or malformed at operation ${operations.length}`;
-  if (!reader.finished) return `${reader.remaining} bytes are left after the last operation`;
+  if (reader.failed()) return `the entry is cut off or malformed at operation ${operations.length}`;
+  if (!reader.finished()) return `${reader.remaining} bytes are left after the last operation`;
   return { nowMs, wallMs, operations };
 }
 

@@ -62,7 +62,7 @@ export class TurnWriter {
 export function decodeTurn(bytes: Uint8Array): Turn | string {
   const reader = new ByteReader(bytes);
   const version = reader.u8();
-  if (reader.failed) return "the value is empty";
+  if (reader.failed()) return "the value is empty";
   if (version !== LOG_VERSION) {
     return `the value has format ${version}, this version of Paxlock reads ${LOG_VERSION}`;
   }
@@ -70,7 +70,7 @@ export function decodeTurn(bytes: Uint8Array): Turn | string {
   const count = reader.varint();
   const headEnd = reader.position;
   const check = reader.u32();
-  if (reader.failed) return "the head is cut off";
+  if (reader.failed()) return "the head is cut off";
   if (check !== crc32c(bytes, 0, headEnd)) return "the head's checksum does not match";
   const records: AcceptedRecord[] = [];
   if (count * LEAST_RECORD_BYTES > reader.remaining) return `${count} records do not fit`;
@@ -82,13 +82,13 @@ export function decodeTurn(bytes: Uint8Array): Turn | string {
     const ballot = reader.varint();
     const value = reader.bytes(reader.varint());
     const place = `record ${index + 1} of ${count}`;
-    if (reader.failed) return `${place} is cut off or malformed`;
+    if (reader.failed()) return `${place} is cut off or malformed`;
     if (recordCheck !== crc32c(bytes, start, reader.position)) {
       return `the checksum of ${place} (group ${group}, slot ${slot}) does not match`;
     }
     records.push({ group, slot, ballot, value });
   }
-  if (!reader.finished) return `${reader.remaining} bytes are left after the last record`;
+  if (!reader.finished()) return `${reader.remaining} bytes are left after the last record`;
   return { sequence, records };
 }
 
@@ -108,7 +108,7 @@ export function encodePromise(promise: PromiseRecord): Uint8Array {
 export function decodePromise(bytes: Uint8Array): PromiseRecord | string {
   const reader = new ByteReader(bytes);
   const version = reader.u8();
-  if (reader.failed) return "the promise is empty";
+  if (reader.failed()) return "the promise is empty";
   if (version !== LOG_VERSION) {
     return `the promise has format ${version}, this version of Paxlock reads ${LOG_VERSION}`;
   }
@@ -116,7 +116,7 @@ export function decodePromise(bytes: Uint8Array): PromiseRecord | string {
   const ballot = reader.varint();
   const end = reader.position;
   const check = reader.u32();
-  if (!reader.finished) return "the promise is cut off or too long";
+  if (!reader.finished()) return "the promise is cut off or too long";
   if (check !== crc32c(bytes, 0, end)) return "the promise's checksum does not match";
   return { group, ballot };
 }

@@ -105,7 +105,7 @@ export function decodeStateRow(bytes: Uint8Array): StateRow | null {
   const codec = ROW_OF_CODE.get(reader.u8());
   if (codec === undefined) return null;
   const row = codec.read(reader, reader.varint());
-  return reader.finished ? row : null;
+  return reader.finished() ? row : null;
 }
 
 /** The bytes of the group-wide state, in a buffer of their own. */
@@ -134,7 +134,7 @@ export function decodeMachineMeta(bytes: Uint8Array): MachineMeta | null {
   const flushedBelow: number[] = [];
   for (let index = 0; index < count; index++) flushedBelow.push(reader.varint());
   const scriptsFlushedBelow = reader.varint();
-  if (!reader.finished) return null;
+  if (!reader.finished()) return null;
   return { nowMs, nextRow, tokenEpoch, tokenCounter, flushedBelow, scriptsFlushedBelow };
 }
 

@@ -29,7 +29,7 @@ suite("base/bytes", (test) => {
         const bytes = written((writer) => writer.varint(value));
         const reader = new ByteReader(bytes);
         assert.is(reader.varint(), value);
-        assert.ok(reader.finished);
+        assert.ok(reader.finished());
         assert.is(bytes.length, Math.max(1, Math.ceil(value.toString(2).length / 7)));
       }
     }
@@ -43,7 +43,7 @@ suite("base/bytes", (test) => {
     ]) {
       const reader = new ByteReader(Uint8Array.from(bytes));
       reader.varint();
-      assert.ok(reader.failed, bytes.join(" "));
+      assert.ok(reader.failed(), bytes.join(" "));
     }
   });
 
@@ -54,7 +54,7 @@ suite("base/bytes", (test) => {
         (value) => {
           const reader = new ByteReader(written((writer) => writer.number(value)));
           assert.is(reader.number() + 0, value + 0);
-          assert.ok(reader.finished);
+          assert.ok(reader.finished());
         },
       ),
       { numRuns: 1_000 },
@@ -73,7 +73,7 @@ suite("base/bytes", (test) => {
       const bytes = written((writer) => writer.text(text.join("")));
       const reader = new ByteReader(bytes);
       assert.is(reader.text(), text.join(""));
-      assert.ok(reader.finished);
+      assert.ok(reader.finished());
       assert.is(latin1(bytes, bytes.length - length, bytes.length), text.join(""));
     }
   });
@@ -95,7 +95,7 @@ suite("base/bytes", (test) => {
     assert.is(reader.f64(), -1.5);
     assert.is(reader.i64(), -2n);
     assert.equal(reader.bytes(2), Uint8Array.of(1, 2));
-    assert.ok(reader.finished);
+    assert.ok(reader.finished());
   });
 
   test("reading past the end fails once and for all", () => {
@@ -109,9 +109,9 @@ suite("base/bytes", (test) => {
     for (const read of reads) {
       const reader = new ByteReader(Uint8Array.of(3, 0, 0));
       read(reader);
-      assert.ok(reader.failed);
+      assert.ok(reader.failed());
       assert.is(reader.u8(), 0);
-      assert.not(reader.finished);
+      assert.not(reader.finished());
     }
   });
 
