@@ -1,0 +1,200 @@
+/**
+ * Why a node did not start: conditions that a person can mend, each as one line that says what is
+ * wrong and what to do. A bug is not among them.
+ *
+ * Whoever throws one has left everything as it was: no file is made, changed or removed.
+ */
+
+/** Every reason, for programs; `bad-option` ends with exit code 2, the others with 1. */
+export type StartErrorCode =
+  | "bad-option"
+  | "port-taken"
+  | "port-forbidden"
+  | "address-not-available"
+  | "folder-unwritable"
+  | "folder-full"
+  | "folder-not-ours"
+  | "folder-of-another-cluster"
+  | "folder-of-another-node"
+  | "folder-has-other-groups"
+  | "folder-has-newer-format"
+  | "folder-in-use"
+  | "folder-damaged";
+
+export class StartError extends Error {
+  override readonly name = "StartError";
+  readonly code: StartErrorCode;
+  /** The exit code of the process: never 0. */
+  readonly exitCode: number;
+
+  /** `message` is one line: what is wrong, and what to do. */
+  constructor(code: StartErrorCode, message: string, options?: ErrorOptions) {
+    super(message.replaceAll(/\s*[\r\n]+\s*/g, " "), options);
+    this.code = code;
+    this.exitCode = code === "bad-option" ? 2 : 1;
+  }
+}
+
+/** An option has a value that only the start could find wrong. */
+export function badOption(message: string): StartError {
+  return new StartError("bad-option", `${message}; see "paxlock help serve"`);
+}
+
+/**
+ * What an error of `server.listen` means. Errors that are no condition of the machine (a wrong
+ * argument) come back as they are, to be thrown as bugs.
+ */
+export function listenError(
+  thrown: unknown,
+  { address, port }: { readonly address: string; readonly port: number },
+): unknown {
+  const where = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+  const options = { cause: thrown };
+  switch (errorCode(thrown)) {
+    case "EADDRINUSE":
+      return new StartError(
+        "port-taken",
+        `${where} is taken: another server, perhaps Redis or another Paxlock, listens there; stop it or choose another port with --port`,
+        options,
+      );
+    case "EACCES":
+    case "EPERM":
+      return new StartError(
+        "port-forbidden",
+        `this user may not listen on ${where}; choose a port of 1024 or above with --port`,
+        options,
+      );
+    case "EADDRNOTAVAIL":
+    case "EAFNOSUPPORT":
+    case "EINVAL":
+      return new StartError(
+        "address-not-available",
+        `${address} is no address of this machine; choose another with --bind`,
+        options,
+      );
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return new StartError(
+        "address-not-available",
+        `the host name ${address} has no address; give an IP address with --bind`,
+        options,
+      );
+    default:
+      return thrown;
+  }
+}
+
+/**
+ * What an error of the file system in the data folder means. Errors that are no condition of the
+ * machine come back as they are.
+ */
+export function folderError(thrown: unknown, directory: string): unknown {
+  const options = { cause: thrown };
+  const code = errorCode(thrown);
+  switch (code) {
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+    case "ENOENT":
+    case "ELOOP":
+    case "ENAMETOOLONG":
+      return new StartError(
+        "folder-unwritable",
+        `the data folder ${directory} cannot be written (${code}); give this user the right to write there or choose another folder with --dir`,
+        options,
+      );
+    case "ENOTDIR":
+    case "EEXIST":
+      return new StartError(
+        "folder-unwritable",
+        `the data folder ${directory} cannot be made: there is a file in its place (${code}); choose another folder with --dir`,
+        options,
+      );
+    case "ENOSPC":
+    case "EDQUOT":
+      return new StartError(
+        "folder-full",
+        `no space is left for the data folder ${directory} (${code}); free some or choose a folder on another disk with --dir`,
+        options,
+      );
+    default:
+      return thrown;
+  }
+}
+
+/** The folder has files that no Paxlock wrote. */
+export function folderNotOurs(directory: string): StartError {
+  return new StartError(
+    "folder-not-ours",
+    `the folder ${directory} holds files that are not Paxlock's; choose an empty or a new folder with --dir`,
+  );
+}
+
+/** The folder belongs to a cluster other than `wanted`. */
+export function folderOfAnotherCluster(
+  directory: string,
+  { found, wanted }: { readonly found: string; readonly wanted: string },
+): StartError {
+  return new StartError(
+    "folder-of-another-cluster",
+    `the data folder ${directory} belongs to cluster ${found}, not ${wanted}; choose another folder with --dir or correct --cluster-id`,
+  );
+}
+
+/** The folder belongs to a node with another number. */
+export function folderOfAnotherNode(
+  directory: string,
+  { found, wanted }: { readonly found: number; readonly wanted: number },
+): StartError {
+  return new StartError(
+    "folder-of-another-node",
+    `the data folder ${directory} belongs to node ${found}, not ${wanted}; choose another folder with --dir or correct --node-id`,
+  );
+}
+
+/** The folder was made for another number of groups. */
+export function folderHasOtherGroups(
+  directory: string,
+  { found, wanted }: { readonly found: number; readonly wanted: number },
+): StartError {
+  return new StartError(
+    "folder-has-other-groups",
+    `the data folder ${directory} was made with ${found} groups, and their number is fixed; leave --groups ${wanted} away or choose another folder with --dir`,
+  );
+}
+
+/** The folder was written by a later release. Formats count from 1. */
+export function folderHasNewerFormat(
+  directory: string,
+  { found, known }: { readonly found: number; readonly known: number },
+): StartError {
+  return new StartError(
+    "folder-has-newer-format",
+    `the data folder ${directory} has format ${found}, written by a newer Paxlock; this one reads up to format ${known}: start the newer release or choose another folder with --dir`,
+  );
+}
+
+/** Another process has the folder open; `processId` is null when it is not known. */
+export function folderInUse(directory: string, processId: number | null): StartError {
+  return new StartError(
+    "folder-in-use",
+    `the data folder ${directory} is in use by another Paxlock${processId === null ? "" : ` (process ${processId})`}; stop that one or choose another folder with --dir`,
+  );
+}
+
+/** The folder's own description cannot be read. `detail` is a phrase without a full stop. */
+export function folderDamaged(directory: string, detail: string): StartError {
+  return new StartError(
+    "folder-damaged",
+    `the data folder ${directory} is damaged (${detail}); restore it from a copy or choose another folder with --dir`,
+  );
+}
+
+function errorCode(thrown: unknown): string | undefined {
+  return typeof thrown === "object" &&
+    thrown !== null &&
+    "code" in thrown &&
+    typeof thrown.code === "string"
+    ? thrown.code
+    : undefined;
+}
