@@ -12,7 +12,12 @@
  *   4. use it: an option that is parsed and ignored is a lie.
  */
 
-import { REQUEST_BULK_BYTES_MAX, REQUEST_BYTES_MAX } from "../base/limits.ts";
+import {
+  OPERATION_BYTES_MAX,
+  REQUEST_BULK_BYTES_MAX,
+  REQUEST_BYTES_MAX,
+  VALUE_BYTES_MAX,
+} from "../base/limits.ts";
 
 /** The headings under which help lists the options. */
 export const SECTIONS = [
@@ -294,8 +299,7 @@ export const OPTIONS = [
     meaning:
       "Largest size that one argument of a command may announce; a larger one is a protocol error.",
     zero: null,
-    danger:
-      "Above client-query-buffer-limit it has no effect, and it does not raise the bound on values, which is 1mb.",
+    danger: `Above client-query-buffer-limit it has no effect; values have a bound of their own, ${VALUE_BYTES_MAX / MB}mb.`,
   },
   {
     name: "client-query-buffer-limit",
@@ -307,8 +311,7 @@ export const OPTIONS = [
     max: 256 * MB,
     meaning: "Bytes of one unfinished request held for a client; past them the client is closed.",
     zero: null,
-    danger:
-      "High, a few clients can use up the memory; below 16mb, a command somewhat too big is cut off instead of answered.",
+    danger: `High, a few clients can use up the memory; below ${(2 * OPERATION_BYTES_MAX) / MB}mb, a command somewhat too big is cut off instead of answered.`,
   },
   {
     name: "output-buffer-limit",

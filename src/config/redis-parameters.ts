@@ -76,7 +76,7 @@ export const REDIS_PARAMETERS: readonly RedisParameter[] = [
   {
     name: "requirepass",
     print: ({ values }) => values.password,
-    change: (value) => {
+    change: (value: string): Change => {
       const option = findOption("requirepass");
       assert(option?.kind === "secret", "requirepass is a secret");
       return value.length <= option.bytesMax
@@ -87,7 +87,7 @@ export const REDIS_PARAMETERS: readonly RedisParameter[] = [
   {
     name: "protected-mode",
     print: ({ values }) => (values.protectedMode ? "yes" : "no"),
-    change: (value) => {
+    change: (value: string): Change => {
       const word = value.toLowerCase();
       if (word === "yes") return { protectedMode: true };
       return word === "no" ? { protectedMode: false } : "argument must be 'yes' or 'no'";
@@ -96,7 +96,7 @@ export const REDIS_PARAMETERS: readonly RedisParameter[] = [
   {
     name: "loglevel",
     print: ({ values }) => redisLevel(values.logLevel),
-    change: (value) => {
+    change: (value: string): Change => {
       const logLevel = LEVELS.get(value.toLowerCase());
       return logLevel === undefined
         ? `argument(s) must be one of the following: ${[...LEVELS.keys()].join(", ")}`

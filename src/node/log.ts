@@ -10,6 +10,8 @@ import { destination, pino, stdTimeFunctions } from "pino";
 import { prettyFactory } from "pino-pretty";
 import type { LogFormat, LogLevel } from "../config/configuration.ts";
 
+export type { Logger };
+
 /** Bytes of log that may wait for a slow reader before lines are dropped. */
 const WAITING_BYTES_MAX = 16 * 1024 * 1024;
 

@@ -41,13 +41,16 @@ export function badOption(message: string): StartError {
 }
 
 /**
- * What an error of `server.listen` means. Errors that are no condition of the machine (a wrong
- * argument) come back as they are, to be thrown as bugs.
+ * What an error of `server.listen` means; the address is taken from the error where it names one of
+ * several. Errors that are no condition of the machine (a wrong argument) come back as they are, to
+ * be thrown as bugs.
  */
 export function listenError(
   thrown: unknown,
-  { address, port }: { readonly address: string; readonly port: number },
+  asked: { readonly address: string; readonly port: number },
 ): unknown {
+  const { port } = asked;
+  const address = failedAddress(thrown) ?? asked.address;
   const where = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
   const options = { cause: thrown };
   switch (errorCode(thrown)) {
@@ -190,11 +193,18 @@ export function folderDamaged(directory: string, detail: string): StartError {
   );
 }
 
-function errorCode(thrown: unknown): string | undefined {
+/** The address that Node's error is about; for host names it is called `hostname`. */
+function failedAddress(thrown: unknown): string | undefined {
+  if (typeof thrown !== "object" || thrown === null) return undefined;
+  if ("address" in thrown && typeof thrown.address === "string") return thrown.address;
+  return "hostname" in thrown && typeof thrown.hostname === "string" ? thrown.hostname : undefined;
+}
+
+function errorCode(thrown: unknown): string {
   return typeof thrown === "object" &&
     thrown !== null &&
     "code" in thrown &&
     typeof thrown.code === "string"
     ? thrown.code
-    : undefined;
+    : "";
 }
