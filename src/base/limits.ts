@@ -71,6 +71,40 @@ export const OPERATION_BYTES_MAX = 8 * 1024 * 1024;
  */
 export const EXPIRE_MS_MAX = 2 ** 52;
 
+// --- the lock state ------------------------------------------------------------------------------
+
+/**
+ * Keys of one group in one database. At about 300 bytes each this is 1.2 GB for one group, as much
+ * as a node with V8's default heap can hold; past it the process would die instead of refusing.
+ */
+export const DATABASE_KEYS_MAX = 4 * 1024 * 1024;
+
+/**
+ * Due keys that one entry takes away unasked. One costs about a microsecond, so an entry stays at a
+ * millisecond or two and, with eight groups in one turn, nobody waits 50 ms even when a million keys
+ * are due at once. The leader proposes further entries while any are due.
+ */
+export const EXPIRED_PER_ENTRY_MAX = 1_000;
+
+/** Scripts kept because EVAL brought them, oldest evicted first: Redis 7.4 keeps 500. */
+export const EVALUATED_SCRIPTS_MAX = 512;
+
+/** Bytes of scripts kept because EVAL brought them. */
+export const EVALUATED_SCRIPT_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Scripts kept by SCRIPT LOAD in one group; past it SCRIPT LOAD is refused, for nothing evicts them. */
+export const LOADED_SCRIPTS_MAX = 4_096;
+
+/** Bytes of scripts kept by SCRIPT LOAD in one group; every group has its copy. */
+export const LOADED_SCRIPT_BYTES_MAX = 16 * 1024 * 1024;
+
+/**
+ * Rows of flushed databases that one checkpoint clears away. They lie under a watermark and are
+ * ignored already, so the rest waits for the next checkpoint instead of stalling this one. As many
+ * as call for a checkpoint, so that they go on until all are gone.
+ */
+export const CHECKPOINT_LEFTOVERS_MAX = CHECKPOINT_ROWS;
+
 // --- requests on the wire ------------------------------------------------------------------------
 
 /**
@@ -113,3 +147,4 @@ assert(Number.isSafeInteger(EXPIRE_MS_MAX * 2 - 1), "the sum of two deadlines is
 assert(OPERATION_BYTES_MAX < REQUEST_BYTES_MAX, "an operation too big is still read and answered");
 assert(REQUEST_LINE_BYTES_MAX < REQUEST_BYTES_MAX, "a line fits into a request");
 assert(REQUEST_BYTES_MAX < STRING_BYTES_MAX, "an argument fits into a string");
+assert(VALUE_BYTES_MAX <= EVALUATED_SCRIPT_BYTES_MAX, "a script that runs can be kept");
