@@ -1,0 +1,45 @@
+/** The machine's refusals. Texts are those of Redis 7.2 where Redis has the case. */
+import { DATABASE_KEYS_MAX, KEY_BYTES_MAX } from "../base/limits.ts";
+import type { ErrorReply } from "../base/reply.ts";
+import { errorReply } from "../base/reply.ts";
+
+export const NOT_AN_INTEGER = errorReply("ERR value is not an integer or out of range");
+export const INCREMENT_OVERFLOW = errorReply("ERR increment or decrement would overflow");
+export const NO_SUCH_KEY = errorReply("ERR no such key");
+export const SAME_OBJECT = errorReply("ERR source and destination objects are the same");
+export const VALUE_TOO_LONG = errorReply(
+  "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+);
+export const KEY_TOO_LONG = errorReply(`ERR key exceeds maximum allowed size (${KEY_BYTES_MAX})`);
+
+/** Redis's code for a full server, which clients know; the text says what is full. */
+export const TOO_MANY_KEYS = errorReply(
+  `OOM command not allowed: the group holds ${DATABASE_KEYS_MAX} keys in this database`,
+);
+
+export const TOO_MANY_SCRIPTS = errorReply(
+  "OOM command not allowed: too many loaded scripts, SCRIPT FLUSH makes room",
+);
+
+export const WRITE_IN_READ_ONLY_SCRIPT = errorReply(
+  "ERR Write commands are not allowed from read-only scripts.",
+);
+
+export const NOT_FROM_SCRIPT = errorReply("ERR This Redis command is not allowed from script");
+
+export const FOREIGN_KEY = errorReply(
+  "CROSSSLOT Script attempted to access a key of another group; use one {hash tag} in all its keys",
+);
+
+export const WHOLE_KEYSPACE = errorReply(
+  "CROSSSLOT Script attempted to access all keys, but its group holds only a part of them; " +
+    "call the command outside of the script",
+);
+
+/**
+ * What an EVAL without body answers in a group that lacks the script. The leader knows it by
+ * identity and tries again with the body; a client that sent EVALSHA gets it as it is.
+ */
+export const SCRIPT_BODY_NEEDED: ErrorReply = errorReply(
+  "NOSCRIPT No matching script. Please use EVAL.",
+);

@@ -1,0 +1,123 @@
+/** One of the 16 databases, the part of it that belongs to one group. */
+import { Heap } from "../../base/heap.ts";
+import type { Millis } from "../../base/ids.ts";
+import type { Item } from "./item.ts";
+import { CLEAN, expiresBefore } from "./item.ts";
+import { KeyMap } from "./key-map.ts";
+import { RowList } from "./row-list.ts";
+
+/**
+ * The indexes over a database's items. They all hang on this object, so that FLUSHDB is to drop it
+ * and to undo a FLUSHDB is to put it back, whatever the number of keys.
+ */
+export class Database {
+  readonly #items = new KeyMap<Item>();
+  readonly #deadlines = new Heap<Item>(expiresBefore);
+  readonly rows = new RowList<Item>();
+  /** Items that the last checkpoint does not have as they are now, in no order. */
+  #dirty: Item[] = [];
+  #deadlineSumMs = 0;
+
+  get size(): number {
+    return this.#items.size;
+  }
+
+  /** How many keys have a deadline. */
+  get withDeadline(): number {
+    return this.#deadlines.size;
+  }
+
+  /** The sum of all deadlines, for an average; not exact when they are millennia away. */
+  get deadlineSumMs(): number {
+    return this.#deadlineSumMs;
+  }
+
+  get dirtySize(): number {
+    return this.#dirty.length;
+  }
+
+  get(key: string): Item | undefined {
+    return this.#items.get(key);
+  }
+
+  /** The item that expires next, or null when none has a deadline. */
+  firstToExpire(): Item | null {
+    return this.#deadlines.peek();
+  }
+
+  /** Adds a new item, with the highest row id so far. */
+  append(item: Item): void {
+    this.rows.append(item);
+    this.#link(item);
+  }
+
+  /** Brings back an item that was removed. */
+  restore(item: Item): void {
+    this.rows.insert(item);
+    this.#link(item);
+  }
+
+  remove(item: Item): void {
+    this.#items.remove(item.key);
+    this.rows.remove(item);
+    if (item.deadlineMs !== 0) this.#unlinkDeadline(item);
+    this.clean(item);
+  }
+
+  setDeadline(item: Item, deadlineMs: Millis): void {
+    if (item.deadlineMs === deadlineMs) return;
+    if (deadlineMs === 0) {
+      this.#unlinkDeadline(item);
+      item.deadlineMs = 0;
+      return;
+    }
+    this.#deadlineSumMs += deadlineMs - item.deadlineMs;
+    const linked = item.deadlineMs !== 0;
+    item.deadlineMs = deadlineMs;
+    if (linked) this.#deadlines.moved(item);
+    else this.#deadlines.push(item);
+  }
+
+  /** Notes that the next checkpoint must hand out the item. */
+  touch(item: Item): void {
+    if (item.dirtyIndex !== CLEAN) return;
+    item.dirtyIndex = this.#dirty.length;
+    this.#dirty.push(item);
+  }
+
+  /** Takes an item off the list of changes. */
+  clean(item: Item): void {
+    const index = item.dirtyIndex;
+    if (index === CLEAN) return;
+    const last = this.#dirty.pop() as Item;
+    if (last !== item) {
+      this.#dirty[index] = last;
+      last.dirtyIndex = index;
+    }
+    item.dirtyIndex = CLEAN;
+  }
+
+  /** Hands over the changed items, which count as clean and stored from now on. */
+  takeDirty(): readonly Item[] {
+    const taken = this.#dirty;
+    this.#dirty = [];
+    for (const item of taken) {
+      item.dirtyIndex = CLEAN;
+      item.stored = true;
+    }
+    return taken;
+  }
+
+  #link(item: Item): void {
+    this.#items.add(item.key, item);
+    if (item.deadlineMs === 0) return;
+    this.#deadlines.push(item);
+    this.#deadlineSumMs += item.deadlineMs;
+  }
+
+  #unlinkDeadline(item: Item): void {
+    this.#deadlines.remove(item);
+    this.#deadlineSumMs -= item.deadlineMs;
+    if (this.#deadlines.size === 0) this.#deadlineSumMs = 0;
+  }
+}

@@ -1,0 +1,358 @@
+/**
+ * The keys of one group: 16 databases, deadlines, fencing tokens, what changed since the last
+ * checkpoint, and undo. Operations are built from the few changes below; nothing else writes items.
+ *
+ * [K1] A key that is due at the entry's stamp counts as gone for every operation of that entry.
+ * [K2] A read shows only what applied entries have done: it never expires a key.
+ * [K3] A token is larger than every token handed out before it in this group.
+ * [K4] No write leaves a key that is already due.
+ */
+import { assert } from "../../base/assert.ts";
+import type { Millis, WallMillis } from "../../base/ids.ts";
+import { DATABASE_KEYS_MAX, DATABASES, KEY_BYTES_MAX, VALUE_BYTES_MAX } from "../../base/limits.ts";
+import type { ErrorReply } from "../../base/reply.ts";
+import type { Digest } from "../digest.ts";
+import { KEY_TOO_LONG, TOO_MANY_KEYS, VALUE_TOO_LONG } from "../errors.ts";
+import type { RowLedger } from "../row-ledger.ts";
+import type { MachineMeta, StringRow } from "../state.ts";
+import { Database } from "./database.ts";
+import { expiresBefore, isDue, Item } from "./item.ts";
+import { Leftovers } from "./leftovers.ts";
+import type { UndoJournal, UndoRecord } from "./undo-journal.ts";
+import { changeOf } from "./undo-journal.ts";
+
+/** Where the grant counter ends: it has 48 bits, 9,000 years at a thousand grants a millisecond. */
+const TOKEN_COUNTER_MAX = 2 ** 48 - 1;
+
+export class Keyspace {
+  /** Group time of the running entry or read. */
+  nowMs: Millis = 0;
+  /** Wall clock of the running entry or read. */
+  wallMs: WallMillis = 0;
+  /** Keys that expired on this node since it started. Not part of the replicated state. */
+  expired = 0;
+  /** Lookups of reads on this node that found a key. Not part of the replicated state. */
+  hits = 0;
+  /** Lookups of reads on this node that found none. Not part of the replicated state. */
+  misses = 0;
+  readonly #rows: RowLedger;
+  readonly #databases: Database[] = Array.from({ length: DATABASES }, () => new Database());
+  readonly #flushedBelow: number[] = Array.from({ length: DATABASES }, () => 0);
+  readonly #leftovers = new Leftovers();
+  #tokenEpoch: number;
+  #tokenCounter = 0;
+  #reading = false;
+  #journal: UndoJournal | null = null;
+
+  constructor(rows: RowLedger, tokenEpoch: number) {
+    this.#rows = rows;
+    this.#tokenEpoch = tokenEpoch;
+  }
+
+  get tokenEpoch(): number {
+    return this.#tokenEpoch;
+  }
+
+  get tokenCounter(): number {
+    return this.#tokenCounter;
+  }
+
+  get flushedBelow(): readonly number[] {
+    return this.#flushedBelow;
+  }
+
+  /** Whether operations run as a read, which changes nothing. */
+  get reading(): boolean {
+    return this.#reading;
+  }
+
+  database(db: number): Database {
+    const database = this.#databases[db];
+    assert(database !== undefined, "db is 0 to 15");
+    return database;
+  }
+
+  /** Sets the clocks for the operations that follow. */
+  begin(clock: { readonly nowMs: Millis; readonly wallMs: WallMillis }, reading: boolean): void {
+    this.nowMs = clock.nowMs;
+    this.wallMs = clock.wallMs;
+    this.#reading = reading;
+  }
+
+  /** The item of a key, or null; in an entry, a key that is due expires here [K1] [K2]. */
+  lookup(db: number, key: string): Item | null {
+    const item = this.database(db).get(key);
+    if (item === undefined) return null;
+    if (this.#reading || !isDue(item, this.nowMs)) return item;
+    this.#expire(item);
+    return null;
+  }
+
+  /** {@link lookup} for an operation that reads; counts hits and misses. */
+  look(db: number, key: string): Item | null {
+    const item = this.lookup(db, key);
+    if (item === null) this.misses += 1;
+    else this.hits += 1;
+    return item;
+  }
+
+  /** Whether an item counts as gone for the running operation. */
+  isGone(item: Item): boolean {
+    return !this.#reading && isDue(item, this.nowMs);
+  }
+
+  /** Why `value` may not be written under the key, or null; `item` is the key's present item. */
+  refusal(db: number, key: string, item: Item | null, valueLength: number): ErrorReply | null {
+    if (valueLength > VALUE_BYTES_MAX) return VALUE_TOO_LONG;
+    if (item !== null) return null;
+    if (this.database(db).size >= DATABASE_KEYS_MAX) return TOO_MANY_KEYS;
+    return this.keyRefusal(key);
+  }
+
+  /** Why no key may have this name, or null. */
+  keyRefusal(key: string): ErrorReply | null {
+    return key.length > KEY_BYTES_MAX ? KEY_TOO_LONG : null;
+  }
+
+  /** Makes a key present, which grants it: a new token. The key must be absent. */
+  create(db: number, key: string, value: string, deadlineMs: Millis): void {
+    this.#assertMayWrite(deadlineMs);
+    const item = new Item(db, this.#rows.take(), key, value);
+    item.deadlineMs = deadlineMs;
+    this.#grant(item);
+    item.writtenMs = this.nowMs;
+    const database = this.database(db);
+    database.append(item);
+    database.touch(item);
+    if (this.#journal !== null) this.#journal.records.push({ kind: "created", item });
+  }
+
+  /**
+   * Writes a present key. Another value is another owner, who gets a new token; the same value is
+   * its owner extending the lease, as `SET key same PX` does, and keeps token and age. `regrant`
+   * gives a new token in any case.
+   */
+  update(item: Item, value: string, deadlineMs: Millis, regrant = false): void {
+    this.#assertMayWrite(deadlineMs);
+    if (this.#journal !== null) this.#journal.records.push(changeOf(item));
+    if (regrant || item.value !== value) this.#grant(item);
+    item.value = value;
+    item.writtenMs = this.nowMs;
+    const database = this.database(item.db);
+    database.setDeadline(item, deadlineMs);
+    database.touch(item);
+  }
+
+  remove(item: Item): void {
+    assert(!this.#reading, "a read changes nothing [K2]");
+    this.database(item.db).remove(item);
+    if (item.stored) this.#rows.remove(item.row);
+    if (this.#journal !== null) this.#journal.records.push({ kind: "removed", item });
+  }
+
+  /** Drops all keys of a database, at no cost per key. */
+  flush(db: number): void {
+    assert(!this.#reading, "a read changes nothing [K2]");
+    const database = this.database(db);
+    if (database.size === 0) return;
+    const record: UndoRecord = {
+      kind: "flushed",
+      db,
+      database,
+      flushedBelow: this.#flushedBelow[db] ?? 0,
+    };
+    this.#databases[db] = new Database();
+    this.#flushedBelow[db] = this.#rows.next;
+    this.#leftovers.add(database.rows);
+    if (this.#journal !== null) this.#journal.records.push(record);
+  }
+
+  /** Expires up to `limit` due keys, in order of deadline, then row id. */
+  expireDue(limit: number): void {
+    for (let count = 0; count < limit; count += 1) {
+      const item = this.#firstToExpire();
+      if (item === null || !isDue(item, this.nowMs)) return;
+      this.#expire(item);
+    }
+  }
+
+  /** The earliest deadline, or null. The key is due once group time is *later* than this. */
+  nextDeadlineMs(): Millis | null {
+    return this.#firstToExpire()?.deadlineMs ?? null;
+  }
+
+  // --- undo ---
+
+  /** Starts to note changes. Ended by {@link keep} or {@link undo}. */
+  beginUndo(): void {
+    assert(this.#journal === null, "scripts do not nest");
+    this.#journal = {
+      records: [],
+      nextRow: this.#rows.next,
+      tokenCounter: this.#tokenCounter,
+      expired: this.expired,
+    };
+  }
+
+  /** Keeps the changes since {@link beginUndo}. */
+  keep(): void {
+    this.#journal = null;
+  }
+
+  /** Takes back every change since {@link beginUndo}: same keys, rows, deadlines and tokens. */
+  undo(): void {
+    const journal = this.#journal;
+    assert(journal !== null, "undo needs a journal");
+    this.#journal = null;
+    for (let index = journal.records.length - 1; index >= 0; index -= 1) {
+      this.#undoOne(journal.records[index] as UndoRecord);
+    }
+    this.#rows.next = journal.nextRow;
+    this.#tokenCounter = journal.tokenCounter;
+    this.expired = journal.expired;
+  }
+
+  // --- checkpoints ---
+
+  /** Rows that the next checkpoint hands out on behalf of keys, apart from removed ones. */
+  get dirtySize(): number {
+    let size = 0;
+    for (const database of this.#databases) size += database.dirtySize;
+    return size;
+  }
+
+  get leftoversSize(): number {
+    return this.#leftovers.size;
+  }
+
+  /** Hands over the changed keys, and adds rows left over by flushes to `removed`. */
+  takeChanged(removed: number[], leftoversMax: number): StringRow[] {
+    assert(this.#journal === null, "checkpoints are taken between entries");
+    const changed: StringRow[] = [];
+    for (const database of this.#databases) {
+      for (const item of database.takeDirty()) changed.push(toRow(item));
+    }
+    this.#leftovers.take(leftoversMax, removed);
+    return changed;
+  }
+
+  restoreMeta(meta: MachineMeta): void {
+    this.#tokenEpoch = meta.tokenEpoch;
+    this.#tokenCounter = meta.tokenCounter;
+    for (let db = 0; db < DATABASES; db += 1) this.#flushedBelow[db] = meta.flushedBelow[db] ?? 0;
+  }
+
+  /** Takes a row of a checkpoint; rows come in ascending order of row id. */
+  restoreRow(row: StringRow): void {
+    if (row.row < (this.#flushedBelow[row.db] ?? 0)) {
+      this.#leftovers.addRow(row.row);
+      return;
+    }
+    const item = new Item(row.db, row.row, row.key, row.value);
+    item.deadlineMs = row.deadlineMs;
+    item.tokenEpoch = row.tokenEpoch;
+    item.tokenCounter = row.tokenCounter;
+    item.sinceMs = row.sinceMs;
+    item.writtenMs = row.writtenMs;
+    item.stored = true;
+    const database = this.database(row.db);
+    assert(database.get(row.key) === undefined, "a key has one row");
+    database.append(item);
+  }
+
+  /** Adds everything that replicas must agree on. */
+  digest(digest: Digest): void {
+    digest.addNumber(this.#tokenEpoch);
+    digest.addNumber(this.#tokenCounter);
+    for (let db = 0; db < DATABASES; db += 1) {
+      digest.addNumber(this.#flushedBelow[db] ?? 0);
+      const { rows } = this.database(db);
+      digest.addNumber(rows.size);
+      rows.visitAfter(0, (item) => {
+        digest.addNumber(item.row);
+        digest.addString(item.key);
+        digest.addString(item.value);
+        digest.addNumber(item.deadlineMs);
+        digest.addNumber(item.tokenEpoch);
+        digest.addNumber(item.tokenCounter);
+        digest.addNumber(item.sinceMs);
+        digest.addNumber(item.writtenMs);
+        return true;
+      });
+    }
+  }
+
+  #assertMayWrite(deadlineMs: Millis): void {
+    assert(!this.#reading, "a read changes nothing [K2]");
+    assert(deadlineMs === 0 || deadlineMs >= this.nowMs, "no write leaves a due key [K4]");
+  }
+
+  #grant(item: Item): void {
+    assert(this.#tokenCounter < TOKEN_COUNTER_MAX, "a token is left [K3]");
+    this.#tokenCounter += 1;
+    item.tokenEpoch = this.#tokenEpoch;
+    item.tokenCounter = this.#tokenCounter;
+    item.sinceMs = this.nowMs;
+  }
+
+  #expire(item: Item): void {
+    this.remove(item);
+    this.expired += 1;
+  }
+
+  #firstToExpire(): Item | null {
+    let first: Item | null = null;
+    for (const database of this.#databases) {
+      const item = database.firstToExpire();
+      if (item !== null && (first === null || expiresBefore(item, first))) first = item;
+    }
+    return first;
+  }
+
+  #undoOne(record: UndoRecord): void {
+    switch (record.kind) {
+      case "created":
+        this.database(record.item.db).remove(record.item);
+        return;
+      case "removed": {
+        const { item } = record;
+        const database = this.database(item.db);
+        database.restore(item);
+        if (item.stored) this.#rows.unremove();
+        // It may have been clean; to hand it out once more does no harm.
+        database.touch(item);
+        return;
+      }
+      case "changed": {
+        const { item } = record;
+        this.database(item.db).setDeadline(item, record.deadlineMs);
+        item.value = record.value;
+        item.tokenEpoch = record.tokenEpoch;
+        item.tokenCounter = record.tokenCounter;
+        item.sinceMs = record.sinceMs;
+        item.writtenMs = record.writtenMs;
+        return;
+      }
+      case "flushed":
+        this.#databases[record.db] = record.database;
+        this.#flushedBelow[record.db] = record.flushedBelow;
+        this.#leftovers.unadd();
+        return;
+    }
+  }
+}
+
+function toRow(item: Item): StringRow {
+  return {
+    kind: "string",
+    row: item.row,
+    db: item.db,
+    key: item.key,
+    value: item.value,
+    deadlineMs: item.deadlineMs,
+    tokenEpoch: item.tokenEpoch,
+    tokenCounter: item.tokenCounter,
+    sinceMs: item.sinceMs,
+    writtenMs: item.writtenMs,
+  };
+}

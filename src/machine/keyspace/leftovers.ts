@@ -1,0 +1,55 @@
+/**
+ * Rows of flushed databases that still lie on disk. They are below their database's watermark, so a
+ * restart ignores them; they are cleared away in portions, since one transaction that removes a
+ * million rows would stall every group of the node.
+ */
+import type { Item } from "./item.ts";
+import type { RowList } from "./row-list.ts";
+
+export class Leftovers {
+  readonly #lists: RowList<Item>[] = [];
+  /** Row ids that a restore found below a watermark. */
+  readonly #rows: number[] = [];
+  #size = 0;
+
+  /** How many rows are left to look at. */
+  get size(): number {
+    return this.#size;
+  }
+
+  add(list: RowList<Item>): void {
+    this.#lists.push(list);
+    this.#size += list.size;
+  }
+
+  /** Takes back the youngest {@link add}. */
+  unadd(): void {
+    this.#size -= this.#lists.pop()?.size ?? 0;
+  }
+
+  addRow(row: number): void {
+    this.#rows.push(row);
+    this.#size += 1;
+  }
+
+  /** Looks at about `limit` rows and adds those that were stored to `removed`. */
+  take(limit: number, removed: number[]): void {
+    let left = limit;
+    while (left > 0 && this.#rows.length > 0) {
+      for (const row of this.#rows.splice(-left)) {
+        removed.push(row);
+        left -= 1;
+        this.#size -= 1;
+      }
+    }
+    while (left > 0) {
+      const list = this.#lists[0];
+      if (list === undefined) return;
+      const items = list.takeLast(left);
+      if (items.length === 0) this.#lists.shift();
+      for (const item of items) if (item.stored) removed.push(item.row);
+      left -= items.length;
+      this.#size -= items.length;
+    }
+  }
+}

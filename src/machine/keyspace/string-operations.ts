@@ -1,0 +1,168 @@
+/** Values: SET and its kin, GET and its kin, counters, APPEND. */
+import type { ErrorReply, Reply } from "../../base/reply.ts";
+import { OK } from "../../base/reply.ts";
+import { INCREMENT_OVERFLOW, NOT_AN_INTEGER } from "../errors.ts";
+import type {
+  AppendOperation,
+  GetExpireOperation,
+  IncrementOperation,
+  KeyOperation,
+  KeysOperation,
+  MultiSetOperation,
+  SetOperation,
+  ValueCondition,
+} from "../operation.ts";
+import { isPast, writeDeadline } from "./expire-operations.ts";
+import { isInt64, parseInteger } from "./integers.ts";
+import type { Item } from "./item.ts";
+import type { Keyspace } from "./keyspace.ts";
+
+/** SET, SETNX, SETEX, PSETEX, GETSET. */
+export function set(keyspace: Keyspace, operation: SetOperation): Reply {
+  const { db, key, value, answer } = operation;
+  const item = keyspace.lookup(db, key);
+  const old = item === null ? null : item.value;
+  if (!holds(operation.when, old, operation.compare)) {
+    return answer === "old" ? old : answer === "integer" ? 0 : null;
+  }
+  const refusal = keyspace.refusal(db, key, item, value.length);
+  if (refusal !== null) return refusal;
+  write(keyspace, operation, item);
+  return answer === "old" ? old : answer === "integer" ? 1 : OK;
+}
+
+function write(keyspace: Keyspace, operation: SetOperation, item: Item | null): void {
+  const { db, key, value, expireMode } = operation;
+  const deadlineMs = writeDeadline(keyspace, operation, item === null ? 0 : item.deadlineMs);
+  const timed = expireMode === "after" || expireMode === "at";
+  if (timed && isPast(keyspace, deadlineMs)) {
+    if (item !== null) keyspace.remove(item);
+  } else if (item === null) {
+    keyspace.create(db, key, value, deadlineMs);
+  } else {
+    keyspace.update(item, value, deadlineMs);
+  }
+}
+
+/** Whether a condition holds for the present value, null for a missing key. */
+export function holds(when: ValueCondition, present: string | null, compare: string): boolean {
+  switch (when) {
+    case "always":
+      return true;
+    case "nx":
+      return present === null;
+    case "xx":
+      return present !== null;
+    case "ifeq":
+      return present === compare;
+    case "ifne":
+      return present !== compare;
+  }
+}
+
+/** MSET and MSETNX, all or nothing. */
+export function multiSet(keyspace: Keyspace, operation: MultiSetOperation): Reply {
+  const { db, keys, values, onlyIfNone } = operation;
+  const refusal = multiSetRefusal(keyspace, operation);
+  if (onlyIfNone && keys.some((key) => keyspace.lookup(db, key) !== null)) return 0;
+  if (refusal !== null) return refusal;
+  for (const [index, key] of keys.entries()) {
+    const value = values[index] ?? "";
+    const item = keyspace.lookup(db, key);
+    if (item === null) keyspace.create(db, key, value, 0);
+    else keyspace.update(item, value, 0);
+  }
+  return onlyIfNone ? 1 : OK;
+}
+
+/** Checked before the first write: a refusal half-way would leave the half that was written. */
+function multiSetRefusal(keyspace: Keyspace, operation: MultiSetOperation): ErrorReply | null {
+  for (const [index, key] of operation.keys.entries()) {
+    const item = keyspace.lookup(operation.db, key);
+    const { length } = operation.values[index] ?? "";
+    const refusal = keyspace.refusal(operation.db, key, item, length);
+    if (refusal !== null) return refusal;
+  }
+  return null;
+}
+
+/** GET. */
+export function get(keyspace: Keyspace, operation: KeyOperation): Reply {
+  const item = keyspace.look(operation.db, operation.key);
+  return item === null ? null : item.value;
+}
+
+/** GETDEL. */
+export function getDelete(keyspace: Keyspace, operation: KeyOperation): Reply {
+  const item = keyspace.lookup(operation.db, operation.key);
+  if (item === null) return null;
+  keyspace.remove(item);
+  return item.value;
+}
+
+/** GETEX. */
+export function getExpire(keyspace: Keyspace, operation: GetExpireOperation): Reply {
+  const item = keyspace.look(operation.db, operation.key);
+  if (item === null) return null;
+  const { expireMode } = operation;
+  const deadlineMs = writeDeadline(keyspace, operation, item.deadlineMs);
+  const timed = expireMode === "after" || expireMode === "at";
+  if (timed && isPast(keyspace, deadlineMs)) keyspace.remove(item);
+  else if (deadlineMs !== item.deadlineMs) keyspace.update(item, item.value, deadlineMs);
+  return item.value;
+}
+
+/** MGET. */
+export function multiGet(keyspace: Keyspace, operation: KeysOperation): Reply {
+  return operation.keys.map((key) => {
+    const item = keyspace.look(operation.db, key);
+    return item === null ? null : item.value;
+  });
+}
+
+/** STRLEN. */
+export function stringLength(keyspace: Keyspace, operation: KeyOperation): Reply {
+  const item = keyspace.look(operation.db, operation.key);
+  return item === null ? 0 : item.value.length;
+}
+
+/** INCR, DECR, INCRBY, DECRBY. */
+export function increment(keyspace: Keyspace, operation: IncrementOperation): Reply {
+  const { db, key } = operation;
+  const item = keyspace.lookup(db, key);
+  const present = item === null ? 0 : parseInteger(item.value);
+  if (present === null) return NOT_AN_INTEGER;
+  const sum = add(present, operation.by);
+  if (sum === null) return INCREMENT_OVERFLOW;
+  const value = String(sum);
+  const refusal = keyspace.refusal(db, key, item, value.length);
+  if (refusal !== null) return refusal;
+  if (item === null) keyspace.create(db, key, value, 0);
+  else keyspace.update(item, value, item.deadlineMs);
+  return sum;
+}
+
+/** The 64-bit sum, a number when it is a safe integer; null when it overflows. */
+function add(present: number | bigint, by: bigint): number | bigint | null {
+  const step = Number(by);
+  if (typeof present === "number" && Number.isSafeInteger(step)) {
+    const sum = present + step;
+    if (Number.isSafeInteger(sum)) return sum;
+  }
+  const sum = BigInt(present) + by;
+  if (!isInt64(sum)) return null;
+  const number = Number(sum);
+  return Number.isSafeInteger(number) ? number : sum;
+}
+
+/** APPEND. */
+export function append(keyspace: Keyspace, operation: AppendOperation): Reply {
+  const { db, key } = operation;
+  const item = keyspace.lookup(db, key);
+  const length = operation.value.length + (item === null ? 0 : item.value.length);
+  const refusal = keyspace.refusal(db, key, item, length);
+  if (refusal !== null) return refusal;
+  if (item === null) keyspace.create(db, key, operation.value, 0);
+  else keyspace.update(item, item.value + operation.value, item.deadlineMs);
+  return length;
+}

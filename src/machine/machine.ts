@@ -1,0 +1,284 @@
+/**
+ * The replicated state of one lock group: entries of its log in, replies out.
+ *
+ * Deterministic: the same entries give the same replies and the same {@link Machine.digest}, on
+ * every replica, whether it applied all of them or began from a checkpoint at any slot. What may
+ * differ between replicas is said where it stands (counters of hits and expired keys).
+ *
+ * When an entry is applied, in this order:
+ * 1. Up to `EXPIRED_PER_ENTRY_MAX` due keys go, earliest deadline first.
+ * 2. The operations run in turn. A key one of them touches that is still due goes before: so no
+ *    operation can tell that others are waiting to be taken away, except DBSIZE and RANDOMKEY.
+ */
+import { assert } from "../base/assert.ts";
+import type { Millis, Slot, WallMillis } from "../base/ids.ts";
+import { CHECKPOINT_LEFTOVERS_MAX, EXPIRED_PER_ENTRY_MAX } from "../base/limits.ts";
+import type { Reply } from "../base/reply.ts";
+import { errorReply, OK } from "../base/reply.ts";
+import { Digest } from "./digest.ts";
+import type { Entry } from "./entry.ts";
+import { SCRIPT_BODY_NEEDED, TOO_MANY_SCRIPTS } from "./errors.ts";
+import { execute } from "./execute.ts";
+import { Keyspace } from "./keyspace/keyspace.ts";
+import type { EvalOperation, Operation, ScriptLoadOperation } from "./operation.ts";
+import { isWrite } from "./operation.ts";
+import { RowLedger } from "./row-ledger.ts";
+import type { ScriptEnvironment } from "./running-script.ts";
+import { RunningScript } from "./running-script.ts";
+import { ScriptCache } from "./script-cache.ts";
+import type { ScriptCommands, ScriptEngine, ScriptOutcome } from "./script/port.ts";
+import type { Checkpoint, MachineMeta, StateRow } from "./state.ts";
+
+export { SCRIPT_BODY_NEEDED } from "./errors.ts";
+
+export interface MachineOptions {
+  /** How often these keys changed group: the upper 16 bits of their tokens. 0 for a first group. */
+  readonly tokenEpoch?: number;
+  readonly scripts: ScriptEngine;
+  readonly commands: ScriptCommands;
+  /** Whether a key belongs to this group; a script that touches another one gets CROSSSLOT. */
+  readonly owns: (key: string) => boolean;
+  /**
+   * Whether this group holds all keys there are. If not, a script may not call commands over all
+   * keys (KEYS, SCAN, DBSIZE, RANDOMKEY, FLUSHDB, FLUSHALL): it would see a part and take it for all.
+   */
+  readonly ownsEverything?: boolean;
+}
+
+/** What INFO keyspace needs to know of a database. */
+export interface DatabaseCounts {
+  readonly keys: number;
+  readonly withDeadline: number;
+  /** The sum of their deadlines, points of group time: less the time now, their mean is avg_ttl. */
+  readonly deadlineSumMs: Millis;
+}
+
+export class Machine {
+  readonly #rows = new RowLedger();
+  readonly #keyspace: Keyspace;
+  readonly #scripts: ScriptCache;
+  readonly #engine: ScriptEngine;
+  readonly #environment: ScriptEnvironment;
+  #nowMs: Millis = 0;
+  #appliedSlot: Slot = 0;
+  #restoring = false;
+
+  constructor({ tokenEpoch = 0, scripts, commands, owns, ownsEverything = false }: MachineOptions) {
+    this.#keyspace = new Keyspace(this.#rows, tokenEpoch);
+    this.#scripts = new ScriptCache(this.#rows);
+    this.#engine = scripts;
+    this.#environment = { commands, owns, ownsEverything };
+  }
+
+  /** The last applied stamp of group time. */
+  get nowMs(): Millis {
+    return this.#nowMs;
+  }
+
+  get appliedSlot(): Slot {
+    return this.#appliedSlot;
+  }
+
+  /** Keys that expired here since this replica started; differs between replicas. */
+  get expiredKeys(): number {
+    return this.#keyspace.expired;
+  }
+
+  /** Reads that found their key here since this replica started; differs between replicas. */
+  get keyspaceHits(): number {
+    return this.#keyspace.hits;
+  }
+
+  /** Reads that found no key here since this replica started; differs between replicas. */
+  get keyspaceMisses(): number {
+    return this.#keyspace.misses;
+  }
+
+  /** How many scripts are kept. */
+  get scriptCount(): number {
+    return this.#scripts.size;
+  }
+
+  /**
+   * Applies the entry of a slot and returns one reply per operation. Slots ascend; those that carry
+   * no entry may be left out.
+   */
+  apply(entry: Entry, slot: Slot): Reply[] {
+    assert(!this.#restoring, "a restore must be finished first");
+    assert(slot > this.#appliedSlot, "slots are applied in order, each once");
+    assert(entry.nowMs >= this.#nowMs, "group time never goes back");
+    assert(Number.isSafeInteger(entry.nowMs), "stamps are whole milliseconds");
+    this.#appliedSlot = slot;
+    this.#nowMs = entry.nowMs;
+    this.#keyspace.begin(entry, false);
+    this.#keyspace.expireDue(EXPIRED_PER_ENTRY_MAX);
+    const { operations } = entry;
+    const replies: Reply[] = [];
+    for (const operation of operations) replies.push(this.#execute(operation));
+    return replies;
+  }
+
+  /**
+   * Answers a read operation from applied state, at a group time that may be later than the last
+   * applied one (never earlier: an earlier one is taken for it). Changes nothing: a key that is due
+   * is still there, with 0 ms left, until an entry has expired it.
+   */
+  read(
+    operation: Operation,
+    context: { readonly nowMs: Millis; readonly wallMs: WallMillis },
+  ): Reply {
+    assert(!isWrite(operation), "a write passes through the log");
+    assert(!this.#restoring, "a restore must be finished first");
+    const nowMs = Math.max(context.nowMs, this.#nowMs);
+    this.#keyspace.begin({ nowMs, wallMs: context.wallMs }, true);
+    return this.#execute(operation);
+  }
+
+  /**
+   * The earliest deadline, or null. Its key is due when group time is *later* than this, so an entry
+   * stamped at this + 1 or later takes it away. May be in the past while a flood of keys expires.
+   */
+  nextDeadlineMs(): Millis | null {
+    return this.#keyspace.nextDeadlineMs();
+  }
+
+  /** Whether the group has the script, so that an EVAL need not carry its body. */
+  hasScript(sha: string): boolean {
+    return this.#scripts.body(sha) !== null;
+  }
+
+  scriptBody(sha: string): string | null {
+    return this.#scripts.body(sha);
+  }
+
+  /** How many keys a database has; due keys count until they are gone. */
+  counts(db: number): DatabaseCounts {
+    const { size, withDeadline, deadlineSumMs } = this.#keyspace.database(db);
+    return { keys: size, withDeadline, deadlineSumMs };
+  }
+
+  // --- checkpoints ---
+
+  /**
+   * How many rows {@link takeCheckpoint} would hand out. Counts what one checkpoint takes of the
+   * rows left over by flushes, so that this comes back to 0 when all is written.
+   */
+  dirtyRows(): number {
+    return (
+      this.#keyspace.dirtySize +
+      this.#scripts.dirtySize +
+      this.#rows.removedSize +
+      Math.min(this.#keyspace.leftoversSize, CHECKPOINT_LEFTOVERS_MAX)
+    );
+  }
+
+  /**
+   * What changed since the last checkpoint, ordered by row id. `leftoversMax` bounds the rows of
+   * flushed databases in `removed`, which may come later; all else must be in one checkpoint, to be
+   * the state at {@link appliedSlot}.
+   */
+  takeCheckpoint(leftoversMax: number = CHECKPOINT_LEFTOVERS_MAX): Checkpoint {
+    assert(!this.#restoring, "a restore must be finished first");
+    const removed = this.#rows.takeRemoved();
+    const changed: StateRow[] = this.#keyspace.takeChanged(removed, leftoversMax);
+    for (const script of this.#scripts.takeChanged()) changed.push(script);
+    changed.sort((a, b) => a.row - b.row);
+    removed.sort((a, b) => a - b);
+    return { meta: this.#meta(), changed, removed };
+  }
+
+  /** Begins a restore into a new machine; then every row, then {@link finishRestore}. */
+  restoreMeta(meta: MachineMeta): void {
+    assert(this.#appliedSlot === 0 && !this.#restoring, "only a new machine is restored");
+    this.#restoring = true;
+    this.#nowMs = meta.nowMs;
+    this.#rows.next = meta.nextRow;
+    this.#keyspace.restoreMeta(meta);
+    this.#scripts.restoreFlushedBelow(meta.scriptsFlushedBelow);
+  }
+
+  /** Takes one stored row; rows come in ascending order of row id. */
+  restoreRow(row: StateRow): void {
+    assert(this.#restoring, "the meta record comes first");
+    assert(row.row < this.#rows.next, "a row is older than its checkpoint");
+    switch (row.kind) {
+      case "string":
+        this.#keyspace.restoreRow(row);
+        return;
+      case "script":
+        this.#scripts.restoreRow(row);
+        return;
+    }
+  }
+
+  /** Ends a restore; entries go on after `appliedSlot`. */
+  finishRestore(appliedSlot: Slot): void {
+    assert(this.#restoring, "the meta record comes first");
+    this.#restoring = false;
+    this.#appliedSlot = appliedSlot;
+  }
+
+  /**
+   * 16 hexadecimal digits over the whole replicated state except the applied slot, equal on replicas
+   * that applied the same entries. Reads every key: for checkers, not for serving.
+   */
+  digest(): string {
+    const digest = new Digest();
+    digest.addNumber(this.#nowMs);
+    digest.addNumber(this.#rows.next);
+    this.#keyspace.digest(digest);
+    this.#scripts.digest(digest);
+    return digest.toString();
+  }
+
+  #meta(): MachineMeta {
+    return {
+      nowMs: this.#nowMs,
+      nextRow: this.#rows.next,
+      tokenEpoch: this.#keyspace.tokenEpoch,
+      tokenCounter: this.#keyspace.tokenCounter,
+      flushedBelow: [...this.#keyspace.flushedBelow],
+      scriptsFlushedBelow: this.#scripts.flushedBelow,
+    };
+  }
+
+  #execute(operation: Operation): Reply {
+    if (operation.kind === "eval") return this.#evaluate(operation);
+    if (operation.kind === "script-load") return this.#load(operation);
+    if (operation.kind === "script-flush") {
+      this.#scripts.flush();
+      return OK;
+    }
+    return execute(this.#keyspace, operation);
+  }
+
+  #load({ sha, body }: ScriptLoadOperation): Reply {
+    const error = this.hasScript(sha) ? null : this.#engine.compile(sha, body);
+    if (error !== null) return errorReply(error);
+    return this.#scripts.addLoaded(sha, body) ? sha : TOO_MANY_SCRIPTS;
+  }
+
+  #evaluate(operation: EvalOperation): Reply {
+    const { sha, keys, args, readOnly } = operation;
+    let body = this.#scripts.body(sha);
+    if (body === null) {
+      if (operation.body === null) return SCRIPT_BODY_NEEDED;
+      const error = this.#engine.compile(sha, operation.body);
+      if (error !== null) return errorReply(error);
+      body = operation.body;
+      if (!this.#keyspace.reading) this.#scripts.addEvaluated(sha, body);
+    }
+    const host = new RunningScript(this.#keyspace, this.#environment, operation);
+    const run = { sha, body, keys, args, readOnly };
+    if (this.#keyspace.reading) return this.#engine.run(run, host).reply;
+    this.#keyspace.beginUndo();
+    return this.#settle(this.#engine.run(run, host));
+  }
+
+  /** A script that broke a bound never happened; one that failed in itself did as far as it came. */
+  #settle(outcome: ScriptOutcome): Reply {
+    if (outcome.kind === "aborted") this.#keyspace.undo();
+    else this.#keyspace.keep();
+    return outcome.reply;
+  }
+}

@@ -1,0 +1,89 @@
+/** The host of one running script: what its commands mean in this group. */
+import type { Reply } from "../base/reply.ts";
+import { OK } from "../base/reply.ts";
+import {
+  FOREIGN_KEY,
+  NOT_FROM_SCRIPT,
+  WHOLE_KEYSPACE,
+  WRITE_IN_READ_ONLY_SCRIPT,
+} from "./errors.ts";
+import { execute } from "./execute.ts";
+import type { Keyspace } from "./keyspace/keyspace.ts";
+import type { Operation } from "./operation.ts";
+import { isWrite } from "./operation.ts";
+import type { ScriptCommands, ScriptHost } from "./script/port.ts";
+import { accessOf } from "./script-access.ts";
+
+/** What scripts of one group run with. */
+export interface ScriptEnvironment {
+  readonly commands: ScriptCommands;
+  readonly owns: (key: string) => boolean;
+  /** The group is the only one, so that its keys are all keys. */
+  readonly ownsEverything: boolean;
+}
+
+export class RunningScript implements ScriptHost {
+  readonly #keyspace: Keyspace;
+  readonly #environment: ScriptEnvironment;
+  readonly #readOnly: boolean;
+  /** SELECT in a script is over when the script is. */
+  #db: number;
+
+  constructor(
+    keyspace: Keyspace,
+    environment: ScriptEnvironment,
+    script: { readonly db: number; readonly readOnly: boolean },
+  ) {
+    this.#keyspace = keyspace;
+    this.#environment = environment;
+    this.#db = script.db;
+    this.#readOnly = script.readOnly;
+  }
+
+  call(args: readonly string[]): Reply {
+    const command = this.#environment.commands.parse(args, this.#db);
+    switch (command.kind) {
+      case "reply":
+        return command.reply;
+      case "select":
+        this.#db = command.db;
+        return OK;
+      case "time":
+        return timeOf(this.#keyspace.wallMs);
+      case "operation":
+        if (this.#readOnly && (command.write || isWrite(command.operation))) {
+          return WRITE_IN_READ_ONLY_SCRIPT;
+        }
+        return this.#run(command.operation);
+    }
+  }
+
+  #run(operation: Operation): Reply {
+    switch (accessOf(operation, this.#environment.owns)) {
+      case "foreign":
+        return FOREIGN_KEY;
+      case "everything":
+        // A part of the answer, or of the effect, would be a lie: refuse what would be partial.
+        if (!this.#environment.ownsEverything) return WHOLE_KEYSPACE;
+        break;
+      case "forbidden":
+        return NOT_FROM_SCRIPT;
+      case "own":
+        break;
+    }
+    if (
+      operation.kind === "eval" ||
+      operation.kind === "script-load" ||
+      operation.kind === "script-flush"
+    ) {
+      return NOT_FROM_SCRIPT;
+    }
+    return execute(this.#keyspace, operation);
+  }
+}
+
+/** TIME: seconds and microseconds of the entry's wall clock, so that replicas agree. */
+function timeOf(wallMs: number): Reply {
+  const seconds = Math.floor(wallMs / 1000);
+  return [String(seconds), String((wallMs - seconds * 1000) * 1000)];
+}
