@@ -208,7 +208,7 @@ export interface KeyCount {
  */
 export type Parsed = Operation | ErrorReply | RefusedIfPresent;
 
-/** Runs `operation`; nil and errors are the answer, anything else is answered with `refusal`. */
+/** Runs `operation`; nil, 0 and errors are the answer, anything else is answered with `refusal`. */
 export interface RefusedIfPresent {
   readonly kind: "refused-if-present";
   readonly operation: Operation;

@@ -1,0 +1,113 @@
+/** PING, ECHO, SELECT, QUIT, RESET. */
+import { DATABASES } from "../base/limits.ts";
+import type { Reply } from "../base/reply.ts";
+import { OK, status } from "../base/reply.ts";
+import { parseInteger } from "./arguments.ts";
+import type { CommandSpec, Plan, ServerPort, Session } from "./contract.ts";
+import { DB_OUT_OF_RANGE, NOT_AN_INTEGER, wrongArity } from "./errors.ts";
+import { answer } from "./plans.ts";
+import { NO_KEYS } from "./spec.ts";
+
+const INT32_MAX = 2 ** 31 - 1;
+
+const PONG = status("PONG");
+const PONG_PLAN = answer(PONG);
+
+/** The answer of PING, also to scripts. */
+export function pingReply(args: readonly string[]): Reply {
+  if (args.length > 2) return wrongArity("ping");
+  return args[1] ?? PONG;
+}
+
+/** The number of a database, or the error. */
+export function parseDatabase(text: string): number | Reply {
+  const value = parseInteger(text);
+  if (value === null || value > INT32_MAX || value < -INT32_MAX - 1) return NOT_AN_INTEGER;
+  return value < 0 || value >= DATABASES ? DB_OUT_OF_RANGE : Number(value);
+}
+
+function planSelect(args: readonly string[], session: Session): Plan {
+  const db = parseDatabase(args[1] ?? "");
+  if (typeof db !== "number") return answer(db);
+  session.db = db;
+  return answer(OK);
+}
+
+/** Brings the connection back to how it was accepted; the names of the client library stay. */
+function planReset(_: readonly string[], session: Session, server: ServerPort): Plan {
+  session.protocol = 2;
+  session.db = 0;
+  session.name = "";
+  session.user = "default";
+  session.authenticated = server.password() === "";
+  session.replyMode = "on";
+  session.noEvict = false;
+  session.noTouch = false;
+  return answer(status("RESET"));
+}
+
+const shape = {
+  categories: ["connection"],
+  keys: NO_KEYS,
+  group: "connection",
+  complexity: "O(1)",
+} as const;
+
+const early = {
+  ...shape,
+  flags: ["noscript", "loading", "stale", "fast", "no_auth", "allow_busy"],
+} as const;
+
+export const pingSpec = {
+  ...shape,
+  name: "ping",
+  arity: -1,
+  flags: ["fast"],
+  tips: ["request_policy:all_shards", "response_policy:all_succeeded"],
+  summary: "Answers PONG, or the message given: the server is alive",
+  since: "1.0.0",
+  arguments: [{ name: "message", type: "string", optional: true }],
+  plan: (args) => (args.length === 1 ? PONG_PLAN : answer(pingReply(args))),
+} as const satisfies CommandSpec;
+
+export const echoSpec = {
+  ...shape,
+  name: "echo",
+  arity: 2,
+  flags: ["loading", "stale", "fast"],
+  summary: "Answers the message given",
+  since: "1.0.0",
+  arguments: [{ name: "message", type: "string" }],
+  plan: (args) => answer(args[1] ?? ""),
+} as const satisfies CommandSpec;
+
+export const selectSpec = {
+  ...shape,
+  name: "select",
+  arity: 2,
+  flags: ["loading", "stale", "fast"],
+  summary: "Chooses the database of this connection, 0 to 15",
+  since: "1.0.0",
+  arguments: [{ name: "index", type: "integer" }],
+  plan: planSelect,
+} as const satisfies CommandSpec;
+
+export const quitSpec = {
+  ...early,
+  name: "quit",
+  arity: -1,
+  summary: "Closes the connection",
+  since: "1.0.0",
+  deprecatedSince: "7.2.0",
+  replacedBy: "just closing the connection",
+  plan: () => ({ kind: "close", reply: OK }),
+} as const satisfies CommandSpec;
+
+export const resetSpec = {
+  ...early,
+  name: "reset",
+  arity: 1,
+  summary: "Brings the connection back to how it was accepted",
+  since: "6.2.0",
+  plan: planReset,
+} as const satisfies CommandSpec;

@@ -1,0 +1,170 @@
+/**
+ * Every error a client can get, by its code, and the texts that several places use.
+ *
+ * Clients branch on the first word and some on the words after it, so texts that Redis has are
+ * Redis's own, to the letter. When you add a code: a row in {@link ERROR_CODES}; a test compares
+ * the rows with the README's table and asks each to be returned by some test.
+ */
+import type { ErrorReply } from "../base/reply.ts";
+import { errorReply } from "../base/reply.ts";
+
+/** What a code means to a client that gets it. */
+export interface ErrorCode {
+  /** The first word of the reply. */
+  readonly code: string;
+  readonly meaning: string;
+  /**
+   * `never`: the same request fails again · `after-change`: once something outside the request has
+   * changed, as the advice says · `safe`: the request had no effect, send it again after a pause.
+   */
+  readonly retry: "never" | "after-change" | "safe";
+  readonly advice: string;
+}
+
+export const ERROR_CODES: readonly ErrorCode[] = [
+  {
+    code: "ERR",
+    meaning: "The request is not understood: unknown command, wrong arguments, wrong syntax.",
+    retry: "never",
+    advice: "Correct the request; the text names the argument.",
+  },
+  {
+    code: "WRONGTYPE",
+    meaning: "The key holds a value of another type than the command works on.",
+    retry: "never",
+    advice: "Use another key, or delete this one first.",
+  },
+  {
+    code: "NOAUTH",
+    meaning: "The connection has not given the password.",
+    retry: "after-change",
+    advice: "Send AUTH or HELLO … AUTH first.",
+  },
+  {
+    code: "WRONGPASS",
+    meaning: "User name or password are wrong.",
+    retry: "after-change",
+    advice: "Check the password of the client against --requirepass.",
+  },
+  {
+    code: "NOPROTO",
+    meaning: "HELLO asked for a protocol other than 2 or 3.",
+    retry: "never",
+    advice: "Ask for 2 or 3.",
+  },
+  {
+    code: "DENIED",
+    meaning: "Protected mode: no password is set and the client is not on the same machine.",
+    retry: "after-change",
+    advice: "Set a password, or bind to the loopback address only.",
+  },
+  {
+    code: "NOSCRIPT",
+    meaning: "No script with this SHA-1 is loaded.",
+    retry: "after-change",
+    advice: "Send EVAL or SCRIPT LOAD with the script; client libraries do it by themselves.",
+  },
+  {
+    code: "NOTBUSY",
+    meaning: "There is no script to kill.",
+    retry: "never",
+    advice: "None needed: a script that passes its bounds ends by itself, without effects.",
+  },
+  {
+    code: "CROSSSLOT",
+    meaning: "The keys of one request belong to different groups.",
+    retry: "never",
+    advice: "Give keys that belong together one hash tag: {order7}:a and {order7}:b.",
+  },
+  {
+    code: "LIMIT",
+    meaning: "A key, a value or a whole request is larger than this server takes.",
+    retry: "never",
+    advice: "Send less; the text names the bound.",
+  },
+  {
+    code: "OOM",
+    meaning: "A bound on memory is reached.",
+    retry: "safe",
+    advice: "Wait until locks are freed, or raise the bound.",
+  },
+  {
+    code: "TRYAGAIN",
+    meaning: "The request could not be decided in time and had no effect.",
+    retry: "safe",
+    advice: "Retry after a short pause.",
+  },
+  {
+    code: "CLUSTERDOWN",
+    meaning: "The group of the key has no majority, or its disk does not write.",
+    retry: "after-change",
+    advice: "Retry when nodes or disks are back; a write that got this may still take effect.",
+  },
+];
+
+/** Keys of several groups in one request. Redis's sentence first, then the remedy. */
+export const CROSS_SLOT =
+  "CROSSSLOT Keys in request don't hash to the same slot; give keys that belong together one hash tag, as in {order7}:a and {order7}:b";
+
+/** A key that a script touches outside its group; the engine adds the place in the script. */
+export const SCRIPT_CROSS_SLOT =
+  "CROSSSLOT Script attempted to access a key of another group; give keys that belong together one hash tag, as in {order7}:a and {order7}:b";
+
+/** EVALSHA of an unknown script. Clients match the first word with the space behind it. */
+export const NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL.";
+
+export const NO_AUTH = "NOAUTH Authentication required.";
+
+export const WRONG_PASS = "WRONGPASS invalid username-password pair or user is disabled.";
+
+export const CLUSTER_DISABLED = "ERR This instance has cluster support disabled";
+
+/** Replies without arguments, made once. */
+export const SYNTAX_ERROR: ErrorReply = errorReply("ERR syntax error");
+export const NOT_AN_INTEGER: ErrorReply = errorReply("ERR value is not an integer or out of range");
+export const DB_OUT_OF_RANGE: ErrorReply = errorReply("ERR DB index is out of range");
+export const NO_AUTH_REPLY: ErrorReply = errorReply(NO_AUTH);
+
+/** Too few or too many arguments; `name` is the full name, as in `client|kill`. */
+export function wrongArity(name: string): ErrorReply {
+  return errorReply(`ERR wrong number of arguments for '${name}' command`);
+}
+
+/** A lease of zero, below zero, or past all bounds. */
+export function invalidExpireTime(name: string): ErrorReply {
+  return errorReply(`ERR invalid expire time in '${name}' command`);
+}
+
+/** A container command that has no such subcommand. */
+export function unknownSubcommand(parent: string, sub: string): ErrorReply {
+  return errorReply(
+    `ERR unknown subcommand '${cText(sub, 128)}'. Try ${parent.toUpperCase()} HELP.`,
+  );
+}
+
+/**
+ * A command that is not there. Redis quotes the arguments until 128 bytes of them are shown and
+ * prints C strings, which end at a zero byte; clients look for the words and the quoted name.
+ */
+export function unknownCommand(args: readonly string[]): ErrorReply {
+  let shown = "";
+  for (let index = 1; index < args.length && shown.length < 128; index += 1) {
+    shown += `'${cText(args[index] ?? "", 128 - shown.length)}' `;
+  }
+  return errorReply(
+    `ERR unknown command '${cText(args[0] ?? "", 128)}', with args beginning with: ${shown}`,
+  );
+}
+
+/** A key or value past its bound; a retry is of no use. */
+export function overLimit(what: string, bytes: number, bytesMax: number): ErrorReply {
+  return errorReply(
+    `LIMIT ${what} of ${bytes} bytes is longer than the ${bytesMax} bytes this server takes`,
+  );
+}
+
+/** What C's `%.*s` prints: up to `bytesMax` bytes, and nothing from a zero byte on. */
+function cText(text: string, bytesMax: number): string {
+  const zero = text.indexOf("\0");
+  return text.slice(0, zero >= 0 ? Math.min(zero, bytesMax) : bytesMax);
+}

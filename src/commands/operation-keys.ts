@@ -1,0 +1,56 @@
+/** The keys of an operation, which say in what group it is executed. */
+import { unreachable } from "../base/assert.ts";
+import type { Operation } from "../machine/operation.ts";
+
+const NO_KEYS: readonly string[] = [];
+
+/**
+ * The key of an operation on one key, or null for those on several keys or none: spares the hot
+ * path an array per command.
+ */
+export function soleKey(operation: Operation): string | null {
+  switch (operation.kind) {
+    case "set":
+    case "getex":
+    case "increment":
+    case "expire":
+    case "delex":
+    case "get":
+    case "getdel":
+    case "strlen":
+    case "type":
+    case "persist":
+    case "lock-info":
+    case "lock-token":
+    case "object-encoding":
+    case "object-idletime":
+    case "object-refcount":
+    case "append":
+    case "ttl":
+      return operation.key;
+    case "mset":
+    case "delete":
+    case "exists":
+    case "touch":
+    case "mget":
+    case "rename":
+    case "copy":
+    case "eval":
+    case "flush":
+    case "scan":
+    case "dbsize":
+    case "randomkey":
+    case "script-load":
+    case "script-flush":
+      return null;
+    default:
+      return unreachable(operation);
+  }
+}
+
+/** All keys of an operation, in the order given; empty for one that concerns a whole group. */
+export function operationKeys(operation: Operation): readonly string[] {
+  if ("keys" in operation) return operation.keys;
+  if ("newKey" in operation) return [operation.key, operation.newKey];
+  return "key" in operation ? [operation.key] : NO_KEYS;
+}

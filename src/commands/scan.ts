@@ -1,0 +1,207 @@
+/**
+ * SCAN, KEYS, RANDOMKEY, DBSIZE: the keys of all groups.
+ *
+ * SCAN goes through one group after the other. Its cursor is the row to go on after and the group,
+ * `row * 256 + group`, so that it means the same on every node and after a restart; it is 0 only
+ * at the beginning and at the end, since every later group and every later row is above 0.
+ */
+import type { GroupId } from "../base/ids.ts";
+import type { Reply } from "../base/reply.ts";
+import { errorReply } from "../base/reply.ts";
+import type { ScanOperation } from "../machine/operation.ts";
+import { isWord, parseInteger } from "./arguments.ts";
+import type { CommandSpec, Plan, ServerPort, Session } from "./contract.ts";
+import { NOT_AN_INTEGER, SYNTAX_ERROR } from "./errors.ts";
+import { answer, firstError, mergeSum } from "./plans.ts";
+import { NO_KEYS } from "./spec.ts";
+
+/** Groups a cursor can name: more than `--groups` allows. */
+const CURSOR_GROUPS = 256n;
+
+const UINT64 = 2n ** 64n;
+
+/** Keys looked at in one step without COUNT, and the most that one step may be asked for. */
+const COUNT_DEFAULT = 10;
+const COUNT_MAX = 2 ** 31 - 1;
+
+/** As C's `strtoul` reads it, on which Redis relies: a sign is allowed, and wraps around. */
+function parseCursor(text: string): bigint | null {
+  if (!/^[+-]?[0-9]*$/.test(text) || text.length > 40) return null;
+  const digits = text.replace(/^[+-]/, "");
+  if (digits === "") return text === "" ? 0n : null;
+  const value = BigInt(digits);
+  if (value >= UINT64) return null;
+  return text.startsWith("-") ? (UINT64 - value) % UINT64 : value;
+}
+
+interface Filters {
+  readonly count: number;
+  readonly match: string | null;
+  readonly type: string | null;
+}
+
+function parseFilters(args: readonly string[]): Filters | Reply {
+  let count = COUNT_DEFAULT;
+  let match: string | null = null;
+  let type: string | null = null;
+  for (let index = 2; index < args.length; index += 2) {
+    const option = args[index] ?? "";
+    const value = args[index + 1];
+    if (value === undefined) return SYNTAX_ERROR;
+    if (isWord(option, "count")) {
+      const parsed = parseInteger(value);
+      if (parsed === null) return NOT_AN_INTEGER;
+      if (parsed < 1) return SYNTAX_ERROR;
+      count = parsed > COUNT_MAX ? COUNT_MAX : Number(parsed);
+    } else if (isWord(option, "match")) {
+      match = value === "*" ? null : value;
+    } else if (isWord(option, "type")) {
+      type = value.toLowerCase();
+    } else {
+      return SYNTAX_ERROR;
+    }
+  }
+  return { count, match, type };
+}
+
+function planScan(args: readonly string[], session: Session, server: ServerPort): Plan {
+  const cursor = parseCursor(args[1] ?? "");
+  if (cursor === null) return answer(errorReply("ERR invalid cursor"));
+  const filters = parseFilters(args);
+  if (filters === null || typeof filters !== "object" || !("count" in filters)) {
+    return answer(filters);
+  }
+  const group = Number(cursor % CURSOR_GROUPS);
+  const row = cursor / CURSOR_GROUPS;
+  // A cursor that this server never gave: there is nothing behind it.
+  if (group >= server.groups || row > BigInt(Number.MAX_SAFE_INTEGER)) return answer(["0", []]);
+  const operation: ScanOperation = {
+    kind: "scan",
+    db: session.db,
+    cursor: Number(row),
+    ...filters,
+  };
+  return {
+    kind: "group",
+    group,
+    operation,
+    finish: (reply) => finishScan(reply, group, server.groups),
+  };
+}
+
+function finishScan(reply: Reply, group: GroupId, groups: number): Reply {
+  if (!Array.isArray(reply)) return reply;
+  const [next, keys] = reply as readonly Reply[];
+  const row = typeof next === "number" ? next : 0;
+  if (row !== 0) return [String(BigInt(row) * CURSOR_GROUPS + BigInt(group)), keys ?? []];
+  return [group + 1 < groups ? String(group + 1) : "0", keys ?? []];
+}
+
+function planKeys(args: readonly string[], session: Session): Plan {
+  const pattern = args[1] ?? "";
+  return {
+    kind: "every-group",
+    operation: {
+      kind: "scan",
+      db: session.db,
+      cursor: 0,
+      count: Number.MAX_SAFE_INTEGER,
+      match: pattern === "*" ? null : pattern,
+      type: null,
+    },
+    merge: mergeKeys,
+  };
+}
+
+function mergeKeys(replies: readonly Reply[]): Reply {
+  const all: Reply[] = [];
+  for (const reply of replies) {
+    if (!Array.isArray(reply)) continue;
+    const [, keys] = reply as readonly Reply[];
+    if (Array.isArray(keys)) for (const key of keys as readonly Reply[]) all.push(key);
+  }
+  return firstError(replies) ?? all;
+}
+
+function planRandomKey(_: readonly string[], session: Session, server: ServerPort): Plan {
+  const chosen = server.random();
+  return {
+    kind: "every-group",
+    operation: { kind: "randomkey", db: session.db, pick: server.random() },
+    // Hash slots spread keys evenly, so that a group that has any key stands for as many as others.
+    merge: (replies) => {
+      const keys = replies.filter((reply) => reply !== null);
+      return firstError(replies) ?? keys[chosen % Math.max(keys.length, 1)] ?? null;
+    },
+  };
+}
+
+const PATTERN = { name: "pattern", type: "pattern" } as const;
+
+export const scanSpec = {
+  name: "scan",
+  arity: -2,
+  flags: ["readonly"],
+  categories: ["keyspace"],
+  keys: NO_KEYS,
+  tips: ["nondeterministic_output", "request_policy:special"],
+  group: "generic",
+  summary: "Goes through the keys of a database, some at a time",
+  since: "2.8.0",
+  complexity: "O(1) per call, O(N) for all keys",
+  history: [["6.0.0", "Option TYPE."]],
+  arguments: [
+    { name: "cursor", type: "integer" },
+    { ...PATTERN, token: "MATCH", optional: true },
+    { name: "count", type: "integer", token: "COUNT", optional: true },
+    { name: "type", type: "string", token: "TYPE", optional: true, since: "6.0.0" },
+  ],
+  plan: planScan,
+} as const satisfies CommandSpec;
+
+export const keysSpec = {
+  name: "keys",
+  arity: 2,
+  flags: ["readonly"],
+  categories: ["keyspace", "dangerous"],
+  keys: NO_KEYS,
+  tips: ["request_policy:all_shards", "nondeterministic_output_order"],
+  group: "generic",
+  summary: "Returns all keys that match a pattern; SCAN does it without holding others up",
+  since: "1.0.0",
+  complexity: "O(N) in the number of keys of the database",
+  arguments: [PATTERN],
+  plan: planKeys,
+} as const satisfies CommandSpec;
+
+export const randomkeySpec = {
+  name: "randomkey",
+  arity: 1,
+  flags: ["readonly"],
+  categories: ["keyspace"],
+  keys: NO_KEYS,
+  tips: ["request_policy:all_shards", "nondeterministic_output"],
+  group: "generic",
+  summary: "Returns some key of the database",
+  since: "1.0.0",
+  complexity: "O(1)",
+  plan: planRandomKey,
+} as const satisfies CommandSpec;
+
+export const dbsizeSpec = {
+  name: "dbsize",
+  arity: 1,
+  flags: ["readonly", "fast"],
+  categories: ["keyspace"],
+  keys: NO_KEYS,
+  tips: ["request_policy:all_shards", "response_policy:agg_sum"],
+  group: "server",
+  summary: "Counts the keys of the database",
+  since: "1.0.0",
+  complexity: "O(1)",
+  plan: (_, session) => ({
+    kind: "every-group",
+    operation: { kind: "dbsize", db: session.db, pick: 0 },
+    merge: mergeSum,
+  }),
+} as const satisfies CommandSpec;

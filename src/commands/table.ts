@@ -1,0 +1,208 @@
+/**
+ * The table of all commands, and from arguments to a plan: lookup, arity, password, arguments,
+ * bounds, in Redis's order, so that the first thing wrong is the one that is answered.
+ *
+ * When you add a command: its spec in a file of its own or of its family, a row in `ALL`.
+ */
+import type { Reply } from "../base/reply.ts";
+import { isError } from "../base/reply.ts";
+import type {
+  CommandSpec,
+  Parsed,
+  Plan,
+  RefusedIfPresent,
+  ServerPort,
+  Session,
+} from "./contract.ts";
+import { copySpec, existsSpec, renameSpec, renamenxSpec, touchSpec, typeSpec } from "./keys.ts";
+import { delSpec, delexSpec, delifeqSpec, unlinkSpec } from "./delete.ts";
+import { dbsizeSpec, keysSpec, randomkeySpec, scanSpec } from "./scan.ts";
+import { NO_AUTH_REPLY, unknownCommand, unknownSubcommand, wrongArity } from "./errors.ts";
+import { evalRoSpec, evalSpec, evalshaRoSpec, evalshaSpec } from "./eval.ts";
+import { echoSpec, pingSpec, quitSpec, resetSpec, selectSpec } from "./connection.ts";
+import { expireSpec, expireatSpec, persistSpec, pexpireSpec, pexpireatSpec } from "./expire.ts";
+import { expiretimeSpec, pexpiretimeSpec, pttlSpec, ttlSpec } from "./ttl.ts";
+import { flushallSpec, flushdbSpec } from "./flush.ts";
+import { getSpec, getdelSpec, mgetSpec, strlenSpec } from "./get.ts";
+import { getexSpec } from "./getex.ts";
+import { getsetSpec, psetexSpec, setexSpec, setnxSpec } from "./set-old.ts";
+import { authSpec, helloSpec } from "./hello.ts";
+import { appendSpec, decrSpec, decrbySpec, incrSpec, incrbySpec } from "./increment.ts";
+import { limitError } from "./operation-limits.ts";
+import { lockInfoSpec, lockTokenSpec } from "./lock.ts";
+import { msetSpec, msetnxSpec } from "./mset.ts";
+import { scriptSpec } from "./script.ts";
+import { setSpec } from "./set.ts";
+
+/** All commands, by group and name; COMMAND and the README list them in this order. */
+export const ALL: readonly CommandSpec[] = [
+  appendSpec,
+  decrSpec,
+  decrbySpec,
+  delexSpec,
+  delifeqSpec,
+  getSpec,
+  getdelSpec,
+  getexSpec,
+  getsetSpec,
+  incrSpec,
+  incrbySpec,
+  mgetSpec,
+  msetSpec,
+  msetnxSpec,
+  psetexSpec,
+  setSpec,
+  setexSpec,
+  setnxSpec,
+  strlenSpec,
+  copySpec,
+  delSpec,
+  existsSpec,
+  expireSpec,
+  expireatSpec,
+  expiretimeSpec,
+  keysSpec,
+  persistSpec,
+  pexpireSpec,
+  pexpireatSpec,
+  pexpiretimeSpec,
+  pttlSpec,
+  randomkeySpec,
+  renameSpec,
+  renamenxSpec,
+  scanSpec,
+  touchSpec,
+  ttlSpec,
+  typeSpec,
+  unlinkSpec,
+  lockInfoSpec,
+  lockTokenSpec,
+  evalSpec,
+  evalshaSpec,
+  evalRoSpec,
+  evalshaRoSpec,
+  scriptSpec,
+  authSpec,
+  echoSpec,
+  helloSpec,
+  pingSpec,
+  quitSpec,
+  resetSpec,
+  selectSpec,
+  dbsizeSpec,
+  flushallSpec,
+  flushdbSpec,
+];
+
+/** A command as dispatch needs it: what its flags say, and its subcommands by their names. */
+export interface Command {
+  readonly spec: CommandSpec;
+  readonly beforeAuth: boolean;
+  readonly subcommands: ReadonlyMap<string, Command> | null;
+}
+
+/**
+ * By name in lower and in upper case: the two spellings that clients send are found without
+ * making a string for each command.
+ */
+const BY_NAME = byName(ALL, (spec) => spec.name);
+
+const NAME_LENGTH_MAX = 32;
+
+function byName(
+  specs: readonly CommandSpec[],
+  nameOf: (spec: CommandSpec) => string,
+): ReadonlyMap<string, Command> {
+  const map = new Map<string, Command>();
+  for (const spec of specs) {
+    const command: Command = {
+      spec,
+      beforeAuth: spec.flags.includes("no_auth"),
+      subcommands: spec.subcommands === undefined ? null : byName(spec.subcommands, lastWord),
+    };
+    map.set(nameOf(spec), command);
+    map.set(nameOf(spec).toUpperCase(), command);
+  }
+  return map;
+}
+
+/** The subcommand's own name: `kill` of `client|kill`. */
+function lastWord(spec: CommandSpec): string {
+  return spec.name.slice(spec.name.indexOf("|") + 1);
+}
+
+function find(map: ReadonlyMap<string, Command>, name: string): Command | null {
+  const command = map.get(name);
+  if (command !== undefined) return command;
+  return name.length > NAME_LENGTH_MAX ? null : (map.get(name.toLowerCase()) ?? null);
+}
+
+/** The command by its name alone, in any case; `parent|sub` names a subcommand. */
+export function commandNamed(name: string): Command | null {
+  const bar = name.indexOf("|");
+  if (bar < 0) return find(BY_NAME, name);
+  const parent = find(BY_NAME, name.slice(0, bar));
+  if (parent === null || parent.subcommands === null) return null;
+  return find(parent.subcommands, name.slice(bar + 1));
+}
+
+/** The command or subcommand that `args` call, or null where there is none. */
+export function lookup(args: readonly string[]): Command | null {
+  const command = find(BY_NAME, args[0] ?? "");
+  if (command === null || command.subcommands === null || args.length === 1) return command;
+  return find(command.subcommands, args[1] ?? "");
+}
+
+/** Whether a command takes as many arguments, the name counted. */
+export function hasArity(spec: CommandSpec, length: number): boolean {
+  return spec.arity >= 0 ? length === spec.arity : length >= -spec.arity;
+}
+
+/** What to do for one command of a connection. `args` is never empty; `args[0]` is the name. */
+export function planCommand(args: readonly string[], session: Session, server: ServerPort): Plan {
+  const command = lookup(args);
+  if (command === null) return { kind: "reply", reply: notFound(args) };
+  const { spec } = command;
+  session.lastCommand = spec.name;
+  if (!hasArity(spec, args.length)) return { kind: "reply", reply: wrongArity(spec.name) };
+  if (!session.authenticated && !command.beforeAuth) return { kind: "reply", reply: NO_AUTH_REPLY };
+  if (spec.parse !== undefined) return planParsed(spec.parse(args, session.db));
+  if (spec.plan !== undefined) return planChecked(spec.plan(args, session, server));
+  return { kind: "reply", reply: wrongArity(spec.name) };
+}
+
+/** The error for arguments that {@link lookup} finds nothing for. */
+export function notFound(args: readonly string[]): Reply {
+  const parent = find(BY_NAME, args[0] ?? "");
+  if (parent === null) return unknownCommand(args);
+  return unknownSubcommand(parent.spec.name, args[1] ?? "");
+}
+
+function planParsed(parsed: Parsed): Plan {
+  if (parsed.kind === "error") return { kind: "reply", reply: parsed };
+  if (parsed.kind === "refused-if-present") return planRefusal(parsed);
+  const error = limitError(parsed);
+  if (error !== null) return { kind: "reply", reply: error };
+  return { kind: "operation", operation: parsed };
+}
+
+function planRefusal({ operation, refusal }: RefusedIfPresent): Plan {
+  const error = limitError(operation);
+  if (error !== null) return { kind: "reply", reply: error };
+  return {
+    kind: "operation",
+    operation,
+    finish: (reply) => (reply === null || reply === 0 || isError(reply) ? reply : refusal),
+  };
+}
+
+/** Bounds of the operations that plans carry; a script's are checked as the operation it becomes. */
+function planChecked(plan: Plan): Plan {
+  const error =
+    plan.kind === "script"
+      ? limitError({ ...plan, kind: "eval", db: 0 })
+      : plan.kind === "every-group" || plan.kind === "group"
+        ? limitError(plan.operation)
+        : null;
+  return error === null ? plan : { kind: "reply", reply: error };
+}
