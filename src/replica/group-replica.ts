@@ -98,6 +98,13 @@ export class GroupReplica {
     });
   }
 
+  /** Keys of one db, for INFO; the average is over the keys with a deadline, in milliseconds. */
+  counts(db: number): { keys: number; withDeadline: number; averageTtlMs: Millis } {
+    const { keys, withDeadline, deadlineSumMs } = this.machine.counts(db);
+    const averageMs = withDeadline === 0 ? 0 : deadlineSumMs / withDeadline - this.machine.nowMs;
+    return { keys, withDeadline, averageTtlMs: Math.max(0, Math.floor(averageMs)) };
+  }
+
   /** Reads after everything that has been handed to this group so far is applied. */
   readBehindWrites(operation: Operation, sink: ReplySink): void {
     if (this.#newest === null) sink.resolve(this.read(operation));

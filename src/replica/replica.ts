@@ -78,6 +78,7 @@ export class Replica {
   #checkpointAll = false;
   #inFlight = 0;
   #stopping = false;
+  #onReady: (() => void) | null = null;
   #onIdle: (() => void) | null = null;
   /** Scripts whose loading is on its way through the log, by SHA-1, with how many such writes. */
   readonly #scriptsInFlight = new Map<string, { body: string; writes: number }>();
@@ -108,18 +109,14 @@ export class Replica {
     return this.#lastCheckpointWallMs;
   }
 
-  /** Starts all groups. {@link ready} turns true in a later turn. */
-  start(): void {
+  /** Starts all groups and calls `ready` once every one of them leads and can serve. */
+  start(ready: () => void): void {
+    this.#onReady = ready;
     for (const group of this.#groups) {
       group.paxos.start();
       this.#list(group);
     }
     this.#scheduleIdleCheckpoint();
-  }
-
-  /** Whether every group leads here, so that any command can be served. */
-  get ready(): boolean {
-    return this.#groups.every((group) => group.leads);
   }
 
   /** Puts an operation on its way through the log; `sink` is resolved when it is applied or refused. */
@@ -146,6 +143,13 @@ export class Replica {
     const group = this.#group(groupId);
     if (group.leads) group.readBehindWrites(operation, sink);
     else sink.resolve(NOT_LEADING);
+  }
+
+  /** How many different scripts are cached. */
+  get scriptCount(): number {
+    const known = new Set<string>();
+    for (const group of this.#groups) for (const sha of group.machine.scriptShas()) known.add(sha);
+    return known.size;
   }
 
   groupHasScript(groupId: GroupId, sha: string): boolean {
@@ -254,6 +258,7 @@ export class Replica {
     this.#proposeAndCollect();
     this.#commitIfIdle();
     this.#applyChosen();
+    this.#announceReady();
   }
 
   #proposeAndCollect(): void {
@@ -284,8 +289,8 @@ export class Replica {
           group.roleChanged(effect);
           break;
         case "send":
+        case "needSnapshot":
           assert(false, "a group of one member has no peers");
-          break;
         default:
           unreachable(effect);
       }
@@ -337,7 +342,7 @@ export class Replica {
     this.#proposeAndCollect();
     this.#commitIfIdle();
     this.#applyChosen();
-    if (this.#stopping) this.#scheduleTurn();
+    if (this.#onReady !== null || this.#stopping) this.#scheduleTurn();
   }
 
   #listNow(group: GroupReplica): void {
@@ -358,6 +363,14 @@ export class Replica {
     }
     chosen.length = 0;
     this.#onAnswered();
+  }
+
+  #announceReady(): void {
+    const ready = this.#onReady;
+    if (ready === null || !this.#groups.every((group) => group.leads)) return;
+    this.#onReady = null;
+    for (const group of this.#groups) this.#watchDeadline(group);
+    ready();
   }
 
   #watchDeadline(group: GroupReplica): void {

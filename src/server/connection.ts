@@ -193,6 +193,13 @@ export class Connection implements ReplyOwner {
     this.#wantFlush();
   }
 
+  /** CLIENT KILL: closes once the replies of finished commands are written; the rest is dropped. */
+  kill(): void {
+    this.flush();
+    this.#ending = true;
+    this.#socket.destroySoon();
+  }
+
   /** Closes at once. */
   destroy(): void {
     this.#socket.destroy();

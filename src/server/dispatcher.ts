@@ -106,10 +106,6 @@ export class Dispatcher {
       return;
     }
     const reply = this.#replica.read(group, operation);
-    if (operation.kind === "get") {
-      if (reply === null) this.#counters.keyspaceMisses += 1;
-      else this.#counters.keyspaceHits += 1;
-    }
     connection.reply(finish === undefined ? reply : finish(reply), args);
   }
 

@@ -34,6 +34,17 @@ export function createServerPort(options: ServerPortOptions): ServerPort {
   // The wall clock in microseconds: its milliseconds, refined by the steady clock between them.
   const wallMicroseconds = (): bigint =>
     BigInt(clock.wallMs()) * 1000n + BigInt(Math.floor((clock.monotonicMs() % 1) * 1000));
+  // What CONFIG RESETSTAT has set to zero; the machines go on counting.
+  let baseline = { expiredKeys: 0, keyspaceHits: 0, keyspaceMisses: 0 };
+  const machineTotals = (): typeof baseline => {
+    const totals = { expiredKeys: 0, keyspaceHits: 0, keyspaceMisses: 0 };
+    for (const { machine } of replica.groups) {
+      totals.expiredKeys += machine.expiredKeys;
+      totals.keyspaceHits += machine.keyspaceHits;
+      totals.keyspaceMisses += machine.keyspaceMisses;
+    }
+    return totals;
+  };
   return {
     version: VERSION,
     runId: randomBytes(20).toString("hex"),
@@ -52,12 +63,7 @@ export function createServerPort(options: ServerPortOptions): ServerPort {
     statistics: () => {
       const storage = options.storage();
       const counters = server.counters;
-      let expiredKeys = 0;
-      const scripts = new Set<string>();
-      for (const { machine } of replica.groups) {
-        expiredKeys += machine.expiredKeys;
-        for (const sha of machine.scriptShas()) scripts.add(sha);
-      }
+      const totals = machineTotals();
       return {
         connectionsReceived: counters.connectionsReceived,
         connectionsRejected: counters.connectionsRejected,
@@ -65,10 +71,10 @@ export function createServerPort(options: ServerPortOptions): ServerPort {
         inputBytes: counters.inputBytes,
         outputBytes: counters.outputBytes,
         errorReplies: counters.errorReplies,
-        expiredKeys,
-        keyspaceHits: counters.keyspaceHits,
-        keyspaceMisses: counters.keyspaceMisses,
-        scriptsCached: scripts.size,
+        expiredKeys: totals.expiredKeys - baseline.expiredKeys,
+        keyspaceHits: totals.keyspaceHits - baseline.keyspaceHits,
+        keyspaceMisses: totals.keyspaceMisses - baseline.keyspaceMisses,
+        scriptsCached: replica.scriptCount,
         commits: storage.commits,
         commitMicroseconds: storage.commitMicroseconds,
       };
@@ -91,6 +97,7 @@ export function createServerPort(options: ServerPortOptions): ServerPort {
       }),
     resetStatistics: () => {
       server.counters.reset();
+      baseline = machineTotals();
     },
     memory: () => {
       const usage = process.memoryUsage();

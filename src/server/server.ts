@@ -27,6 +27,9 @@ const PROTECTED_MODE =
   "3) Set up an authentication password for the default user with --requirepass. " +
   "NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.\r\n";
 
+/** Executes one command of a connection. */
+export type Dispatch = (args: readonly string[], connection: Connection) => void;
+
 export class Server {
   readonly counters = new Counters();
   readonly slowLog: SlowLog;
@@ -39,7 +42,9 @@ export class Server {
   readonly #host: ConnectionHost;
   /** One object for all decoders: CONFIG SET changes it for connections that are open, too. */
   readonly #decoderLimits = defaultDecoderLimits();
-  #dispatch: (args: readonly string[], connection: Connection) => void = () => undefined;
+  #dispatch: Dispatch | null = null;
+  /** Sockets of clients that came before the node could serve. */
+  readonly #early: Socket[] = [];
   #nextId = 1;
   #flushScheduled = false;
   #stopping = false;
@@ -66,7 +71,7 @@ export class Server {
       wallSeconds: () => Math.floor(this.#clock.wallMs() / 1000),
       outputLimits: () => this.#settings.values,
       dispatch: (args, connection) => {
-        this.#dispatch(args, connection);
+        if (this.#dispatch !== null) this.#dispatch(args, connection);
       },
       wantsFlush: (connection) => {
         this.#wantsFlush(connection);
@@ -77,13 +82,15 @@ export class Server {
     };
   }
 
-  /** Names who executes commands; once, before {@link listen}. */
-  onCommand(dispatch: (args: readonly string[], connection: Connection) => void): void {
+  /** Serves from now on, also those who connected while the node was starting. */
+  serve(dispatch: Dispatch): void {
     this.#dispatch = dispatch;
+    for (const socket of this.#early.splice(0)) if (!socket.destroyed) this.#welcome(socket);
+    this.#scheduleSweep();
   }
 
   /**
-   * Listens on every address. Port 0 takes a free one, the same for all addresses.
+   * Takes the port; clients that come wait until {@link serve}. Listens on every address. Port 0 takes a free one, the same for all addresses.
    * Rejects with the system's error (`EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`) and listens nowhere then.
    */
   async listen(port: number, addresses: readonly string[]): Promise<AddressInfo[]> {
@@ -102,7 +109,6 @@ export class Server {
       await this.#closeListeners();
       throw error;
     }
-    this.#scheduleSweep();
     return bound;
   }
 
@@ -134,8 +140,19 @@ export class Server {
     for (const connection of this.#connections.values()) connection.end();
   }
 
+  /** Resolves when every client has taken its last replies and is gone, or after `graceMs`. */
+  async drained(graceMs: number): Promise<void> {
+    const endsAtMs = this.#clock.monotonicMs() + graceMs;
+    while (this.#connections.size > 0 && this.#clock.monotonicMs() < endsAtMs) {
+      await new Promise<void>((resolve) => {
+        this.#scheduler.after(10, resolve);
+      });
+    }
+  }
+
   /** Closes what is still open. */
   destroyConnections(): void {
+    for (const socket of this.#early.splice(0)) socket.destroy();
     for (const connection of this.#connections.values()) connection.destroy();
   }
 
@@ -151,7 +168,8 @@ export class Server {
   #accept(socket: Socket): void {
     this.counters.connectionsReceived += 1;
     const settings = this.#settings.values;
-    if (this.#stopping || this.#connections.size >= settings.maxClients) {
+    const clients = this.#connections.size + this.#early.length;
+    if (this.#stopping || clients >= settings.maxClients) {
       this.counters.connectionsRejected += 1;
       refuse(socket, TOO_MANY_CLIENTS);
       return;
@@ -161,6 +179,16 @@ export class Server {
       refuse(socket, PROTECTED_MODE);
       return;
     }
+    if (this.#dispatch === null) {
+      socket.on("error", () => undefined);
+      this.#early.push(socket);
+    } else {
+      this.#welcome(socket);
+    }
+  }
+
+  #welcome(socket: Socket): void {
+    const settings = this.#settings.values;
     if (settings.tcpKeepaliveSeconds > 0) {
       socket.setKeepAlive(true, settings.tcpKeepaliveSeconds * 1000);
     }

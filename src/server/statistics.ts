@@ -6,8 +6,6 @@ export class Counters {
   inputBytes = 0;
   outputBytes = 0;
   errorReplies = 0;
-  keyspaceHits = 0;
-  keyspaceMisses = 0;
 
   reset(): void {
     this.connectionsReceived = 0;
@@ -16,7 +14,5 @@ export class Counters {
     this.inputBytes = 0;
     this.outputBytes = 0;
     this.errorReplies = 0;
-    this.keyspaceHits = 0;
-    this.keyspaceMisses = 0;
   }
 }

@@ -1,0 +1,180 @@
+/**
+ * The composition root: puts storage, machines, Paxos groups, replica and front door together, and
+ * takes them apart again in the reverse order.
+ */
+import type { AddressInfo } from "node:net";
+import { groupOfSlot, hashSlot } from "../cluster/hash-slot.ts";
+import { scriptCommands } from "../commands/script-commands.ts";
+import type { Configuration } from "../config/configuration.ts";
+import { Settings } from "../config/settings.ts";
+import { VERSION } from "../config/version.ts";
+import { Replica } from "../replica/replica.ts";
+import { Dispatcher } from "../server/dispatcher.ts";
+import { Server } from "../server/server.ts";
+import { createServerPort } from "../server/server-port.ts";
+import { systemClock, systemScheduler } from "./clock.ts";
+import { loadScriptEngine } from "./load-lua.ts";
+import type { Logger } from "./log.ts";
+import type { DataFolder } from "./data-folder.ts";
+import { openDataFolder } from "./data-folder.ts";
+import { recoverGroup } from "./recovery.ts";
+import { listenError } from "./start-error.ts";
+
+/** How long a stopping node waits for clients to take their last replies. */
+const STOP_GRACE_MS = 2_000;
+
+/** A node that serves. */
+export interface RunningNode {
+  /** The first address it listens on. */
+  readonly address: string;
+  readonly port: number;
+  readonly directory: string;
+  readonly version: string;
+  readonly groups: number;
+  /** Accepts nothing more, answers what is in flight, syncs, closes. May be called again. */
+  stop(): Promise<void>;
+  /** Resolves once the node has stopped, by {@link stop} or SHUTDOWN. */
+  readonly stopped: Promise<void>;
+}
+
+/**
+ * Starts a node and resolves when it serves.
+ *
+ * Rejects with a `StartError` for what a person can mend; nothing is left open or changed then.
+ */
+export async function startNode(configuration: Configuration, log: Logger): Promise<RunningNode> {
+  const settings = new Settings(configuration);
+  settings.onChange((values) => {
+    log.level = values.logLevel;
+  });
+  const server = new Server({ clock: systemClock, scheduler: systemScheduler, settings });
+  // The port comes first: if it is taken, the data folder has not been touched.
+  const addresses = await listen(server, configuration);
+  const port = addresses[0]?.port ?? configuration.port;
+  let folder: DataFolder;
+  try {
+    folder = await openDataFolder(configuration);
+  } catch (thrown) {
+    await server.stopAccepting();
+    server.destroyConnections();
+    throw thrown;
+  }
+  const { storage, recovery, meta } = folder;
+  const scripts = await loadScriptEngine();
+  const groups = meta.groups;
+  const replica = new Replica({
+    storage,
+    clock: systemClock,
+    scheduler: systemScheduler,
+    onAnswered: () => {
+      server.flush();
+    },
+    onStorage: (reason) => {
+      if (reason === null) log.info("the disk takes writes again");
+      else log.error({ err: reason }, "a disk commit failed; writes are refused until it works");
+    },
+  });
+  for (let id = 0; id < groups; id += 1) {
+    replica.addGroup(
+      recoverGroup({
+        id,
+        self: meta.nodeId,
+        recovery,
+        clock: systemClock,
+        scripts,
+        commands: scriptCommands,
+        owns: (key) => groupOfSlot(hashSlot(key), groups) === id,
+        onScriptBodyNeeded: (group, operation, sink) => {
+          replica.retryScript(group, operation, sink);
+        },
+      }),
+    );
+  }
+  await new Promise<void>((resolve) => {
+    replica.start(resolve);
+  });
+
+  const serverPort = createServerPort({
+    clock: systemClock,
+    settings,
+    server,
+    replica,
+    groups,
+    storage: () => storage.statistics(),
+    port: () => port,
+  });
+  const { promise: stopped, resolve: resolveStopped, reject: rejectStopped } = deferred();
+  let stopping = false;
+  const stop = (): Promise<void> => {
+    if (!stopping) {
+      stopping = true;
+      stopInOrder().then(resolveStopped, rejectStopped);
+    }
+    return stopped;
+  };
+  const stopInOrder = async (): Promise<void> => {
+    await server.stopAccepting();
+    await new Promise<void>((resolve) => {
+      replica.stop(resolve);
+    });
+    server.flush();
+    await server.drained(STOP_GRACE_MS);
+    server.destroyConnections();
+    await storage.close();
+  };
+  const dispatcher = new Dispatcher({
+    replica,
+    port: serverPort,
+    counters: server.counters,
+    shutdown: () => {
+      void stop();
+    },
+  });
+  server.serve((args, connection) => {
+    dispatcher.dispatch(args, connection);
+  });
+  return {
+    address: addresses[0]?.address ?? "",
+    port,
+    directory: configuration.directory,
+    version: VERSION,
+    groups,
+    stop,
+    stopped,
+  };
+}
+
+async function listen(server: Server, configuration: Configuration): Promise<AddressInfo[]> {
+  const { port, bind } = configuration;
+  try {
+    if (bind.length !== 1 || bind[0] !== "*") return await server.listen(port, bind);
+    return await listenEverywhere(server, port);
+  } catch (thrown) {
+    throw listenError(thrown, { address: bind.join(", "), port });
+  }
+}
+
+/** Both address families through one socket, or IPv4 alone where the system has no IPv6. */
+async function listenEverywhere(server: Server, port: number): Promise<AddressInfo[]> {
+  try {
+    return await server.listen(port, ["::"]);
+  } catch (thrown) {
+    const code = (thrown as { readonly code?: unknown }).code;
+    if (code !== "EAFNOSUPPORT" && code !== "EADDRNOTAVAIL") throw thrown;
+    return await server.listen(port, ["0.0.0.0"]);
+  }
+}
+
+function deferred(): {
+  promise: Promise<void>;
+  resolve: () => void;
+  reject: (reason: unknown) => void;
+} {
+  let resolve: () => void = () => undefined;
+  let reject: (reason: unknown) => void = () => undefined;
+  const promise = new Promise<void>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
+}
