@@ -1,0 +1,617 @@
+/**
+ * One node's part in one Paxos group: messages, ticks and proposals in, effects out.
+ *
+ *                 silence            a majority would         a majority did
+ *     ┌──────────┐ probes ┌─────────┐ promise   ┌───────────┐ promise  ┌────────┐
+ *     │ follower │───────▶│ probing │──────────▶│ candidate │─────────▶│ leader │
+ *     └──────────┘        └─────────┘           └───────────┘          └────────┘
+ *          ▲   ▲───────────────┴ a leader is heard ───┴── refused, or silence ─┘
+ *          └── handover: straight to candidate
+ *
+ * Nothing here reads a clock, draws unseeded randomness or calls outward. The parts:
+ * `acceptor` (promises, accepts), `log` (slots), `candidacy` (phase 1), `leadership` (phase 2),
+ * `lease` (both sides), `catch-up` (missing values), `outbox` (effects, own messages),
+ * `membership` (quorums). The README of this folder numbers the invariants.
+ *
+ * When you add a message: `messages.ts`, `#dispatch` here, the table of the README, the codec in
+ * `wire`, the simulator's checkers.
+ */
+import { assert, unreachable } from "../base/assert.ts";
+import type { Ballot, Millis, NodeId, Slot } from "../base/ids.ts";
+import type { Prng } from "../base/prng.ts";
+import { Acceptor } from "./acceptor.ts";
+import { ballotAbove, describeBallot, nodeOf } from "./ballot.ts";
+import { Candidacy } from "./candidacy.ts";
+import { CatchUp } from "./catch-up.ts";
+import type { Effect, Role } from "./effects.ts";
+import { Leadership } from "./leadership.ts";
+import { LeaseBond } from "./lease.ts";
+import { Log } from "./log.ts";
+import type { VoterSet } from "./membership.ts";
+import { Membership } from "./membership.ts";
+import type {
+  AcceptMessage,
+  HandoverMessage,
+  HeartbeatMessage,
+  NackMessage,
+  PaxosMessage,
+  PrepareMessage,
+  ProbeAckMessage,
+  ProbeMessage,
+  PromiseMessage,
+} from "./messages.ts";
+import type { GroupOptions, GroupSettings } from "./options.ts";
+import { settle } from "./options.ts";
+import { Outbox } from "./outbox.ts";
+import type { Recovered } from "./records.ts";
+
+/** Follows a leader or waits for one; `probe` while it asks whether it could lead. */
+interface Following {
+  readonly kind: "follower";
+  probe: Probe | null;
+}
+
+interface Probe {
+  readonly ballot: Ballot;
+  readonly tick: number;
+  granted: VoterSet;
+  /** Nobody who granted knew of chosen slots that this node lacks. */
+  upToDate: boolean;
+}
+
+interface Campaigning {
+  readonly kind: "candidate";
+  readonly candidacy: Candidacy;
+  readonly sinceTick: number;
+  sentTick: number;
+}
+
+interface Leading {
+  readonly kind: "leader";
+  readonly leadership: Leadership;
+}
+
+type State = Following | Campaigning | Leading;
+
+/** Multi-Paxos for one group on one node. Not reentrant; its owner calls it and runs its effects. */
+export class PaxosGroup {
+  readonly #settings: GroupSettings;
+  readonly #membership: Membership;
+  readonly #random: Prng;
+  readonly #outbox: Outbox;
+  readonly #log: Log;
+  readonly #bond: LeaseBond;
+  readonly #acceptor: Acceptor;
+  readonly #catchUp: CatchUp;
+  #state: State = { kind: "follower", probe: null };
+  /** The ballot this node leads, seeks or follows in, and who is known to lead in it. */
+  #ballot: Ballot;
+  #leader: NodeId | null = null;
+  #announced = "";
+  /** The highest ballot anyone has spoken of: the next one of this node is above. */
+  #highestBallot: Ballot;
+  #started = false;
+  #nowMs: Millis = -Infinity;
+  #tick = 0;
+  /** The last tick with a sign of a leader or of somebody about to be one. */
+  #heardTick = 0;
+  #electionTicks: number;
+
+  /** The group as it was when its last durable record was written. */
+  constructor(options: GroupOptions, recovered: Recovered) {
+    this.#settings = settle(options);
+    this.#membership = new Membership(options.members);
+    assert(this.#membership.has(options.self), "a node is a member of its groups");
+    this.#random = this.#settings.random.split("election");
+    this.#outbox = new Outbox(options.self);
+    this.#log = new Log(recovered, this.#outbox);
+    this.#bond = new LeaseBond(this.#settings.leaseMs);
+    // An acceptance promises its ballot as well, and needs no record of its own for that.
+    let promised = recovered.promised;
+    for (const { ballot } of recovered.accepted) promised = Math.max(promised, ballot);
+    const parts = { log: this.#log, bond: this.#bond, outbox: this.#outbox };
+    this.#acceptor = new Acceptor(this.#settings, parts, promised);
+    this.#catchUp = new CatchUp(this.#settings, { ...parts, acceptor: this.#acceptor });
+    this.#ballot = promised;
+    this.#highestBallot = promised;
+    this.#electionTicks = this.#drawElectionTicks();
+  }
+
+  // ── what it knows ───────────────────────────────────────────────────────────────────────────
+
+  /** Whether this node leads: phase 1 is done, and proposals are taken while the window has room. */
+  get isLeader(): boolean {
+    return this.#state.kind === "leader";
+  }
+
+  get role(): Role {
+    return this.#state.kind;
+  }
+
+  /** The ballot this node leads, seeks or follows in. */
+  get ballot(): Ballot {
+    return this.#ballot;
+  }
+
+  /** The node known to lead, or null. */
+  get leader(): NodeId | null {
+    return this.#leader;
+  }
+
+  /** The highest ballot this node's acceptor has promised. */
+  get promised(): Ballot {
+    return this.#acceptor.promised;
+  }
+
+  /** Every slot up to here is chosen and was handed out as a commit. */
+  get chosenSlot(): Slot {
+    return this.#log.chosen;
+  }
+
+  /** What the replica reported as applied. */
+  get appliedSlot(): Slot {
+    return this.#log.applied;
+  }
+
+  /** The log is cut up to here. */
+  get cutSlot(): Slot {
+    return this.#log.cut;
+  }
+
+  /** The slot of the next proposal; on a follower, the one after the last accepted. */
+  get nextSlot(): Slot {
+    return this.#state.kind === "leader" ? this.#state.leadership.nextSlot : this.#log.last + 1;
+  }
+
+  /** A leader's state is current from this slot on; 0 on others. */
+  get recoveredSlot(): Slot {
+    return this.#state.kind === "leader" ? this.#state.leadership.recoveredSlot : 0;
+  }
+
+  get members(): readonly NodeId[] {
+    return this.#membership.voters;
+  }
+
+  /** The leader's lease ends at this time of its own clock; `-Infinity` on others. */
+  get leaseValidUntil(): Millis {
+    if (this.#state.kind !== "leader") return -Infinity;
+    return this.#state.leadership.lease.validUntilMs;
+  }
+
+  /**
+   * Whether applied state may be read at `nowMs` without asking anybody [P9]. Check it again after
+   * reading: the lease may have ended meanwhile.
+   */
+  canRead(nowMs: Millis): boolean {
+    if (this.#state.kind !== "leader") return false;
+    const { leadership } = this.#state;
+    return this.#log.applied >= leadership.recoveredSlot && nowMs < leadership.lease.validUntilMs;
+  }
+
+  /**
+   * The newest round of {@link beat} that a majority acknowledged; 0 on others. A read that came in
+   * before round `r` was sent is current once `r` is confirmed in the same ballot and everything
+   * chosen when it was sent, and `recoveredSlot`, is applied.
+   */
+  get confirmedRound(): number {
+    return this.#state.kind === "leader" ? this.#state.leadership.lease.confirmedRound : 0;
+  }
+
+  /** How far `member` knows the log to be chosen, as last heard by the leader; 0 on others. */
+  chosenAt(member: NodeId): Slot {
+    if (member === this.#settings.self) return this.#log.chosen;
+    return this.#state.kind === "leader" ? this.#state.leadership.chosenAt(member) : 0;
+  }
+
+  /** One line for logs and scripts: `n1 leader 2.1 of n1 chosen 5 applied 5 next 6 promised 2.1`. */
+  describe(): string {
+    const { self } = this.#settings;
+    const leader = this.#leader === null ? "nobody" : `n${this.#leader}`;
+    const of = `${this.#state.kind} ${describeBallot(this.#ballot)} of ${leader}`;
+    const slots = `chosen ${this.chosenSlot} applied ${this.appliedSlot} next ${this.nextSlot}`;
+    return `n${self} ${of} ${slots} promised ${describeBallot(this.promised)}`;
+  }
+
+  // ── what it is told ─────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Begins. A group of one seeks to lead at once. Others wait for a leader, and promise nobody for
+   * one lease from the first time they are told the time.
+   */
+  start(): void {
+    assert(!this.#started, "a group starts once");
+    this.#started = true;
+    // Alone, nobody else can ever have had this node's bond.
+    if (this.#membership.quorum === 1) this.#campaign(0);
+    this.#takeOwn();
+  }
+
+  /**
+   * Takes in a message. `nowMs` is this node's monotonic clock, read after the message arrived:
+   * an older reading would end the bond of a lease too early [P8]. Non-members are ignored.
+   */
+  step(from: NodeId, message: PaxosMessage, nowMs: Millis): void {
+    assert(this.#started, "a group starts before its first message");
+    assert(from !== this.#settings.self, "own messages do not leave the node");
+    if (!this.#membership.has(from)) return;
+    this.#observe(nowMs);
+    this.#dispatch(from, message);
+    this.#takeOwn();
+  }
+
+  /** Time passes: called at even intervals, see the options. */
+  tick(nowMs: Millis): void {
+    assert(this.#started, "a group starts before its first tick");
+    this.#observe(nowMs);
+    this.#tick += 1;
+    switch (this.#state.kind) {
+      case "follower":
+        this.#tickFollower(this.#state);
+        break;
+      case "candidate":
+        this.#tickCandidate(this.#state);
+        break;
+      case "leader":
+        if (!this.#state.leadership.tick(this.#tick, this.#nowMs)) this.#follow(this.#ballot, null);
+        break;
+      default:
+        unreachable(this.#state);
+    }
+    this.#takeOwn();
+  }
+
+  /** Whether {@link propose} may be called: this node leads and the window has room. */
+  canPropose(): boolean {
+    return this.#state.kind === "leader" && this.#state.leadership.canPropose();
+  }
+
+  /**
+   * Proposes a value of at least one byte; only while {@link canPropose}. The bytes must not change
+   * any more. When they are chosen, this very object comes back in a `commit`; if this node has
+   * ceased to lead meanwhile, equal bytes may come back as another object, or never.
+   */
+  propose(value: Uint8Array): Slot {
+    assert(this.#state.kind === "leader", "only a leader proposes");
+    assert(value.length > 0, "an empty value is a no-op, which only recovery proposes");
+    return this.#state.leadership.propose(value);
+  }
+
+  /** Everything persisted up to `mark` is durable. */
+  stored(mark: number): void {
+    this.#outbox.stored(mark);
+    this.#takeOwn();
+  }
+
+  /** The replica has applied every slot up to `slot`. */
+  applied(slot: Slot): void {
+    this.#log.apply(slot);
+  }
+
+  /** A durable checkpoint covers every slot up to `slot`: forget them. Whoever needs them later needs a snapshot. */
+  compact(slot: Slot): void {
+    this.#log.cutThrough(slot);
+  }
+
+  /** A snapshot of everything up to `slot`, which is above {@link chosenSlot}, is durable and applied. */
+  installed(slot: Slot): void {
+    assert(this.#state.kind !== "leader", "a leader needs no snapshot");
+    if (this.#state.kind === "candidate") this.#follow(this.#ballot, null);
+    this.#log.install(slot);
+    this.#log.advance();
+  }
+
+  /** Sends a heartbeat now and returns its round, see {@link confirmedRound}; only on a leader. */
+  beat(nowMs: Millis): number {
+    assert(this.#state.kind === "leader", "only a leader sends heartbeats");
+    this.#observe(nowMs);
+    const round = this.#state.leadership.beat(this.#nowMs);
+    this.#takeOwn();
+    return round;
+  }
+
+  /**
+   * Begins to hand leadership over to another member, which does not wait for the lease to end. No
+   * proposals are taken from now on; when the open ones are chosen this node ceases to lead. Given
+   * up when they are not within an election timeout. Returns false where it makes no sense.
+   */
+  handOver(to: NodeId): boolean {
+    if (this.#state.kind !== "leader") return false;
+    if (to === this.#settings.self || !this.#membership.has(to)) return false;
+    if (this.#state.leadership.handoverTo !== null) return false;
+    this.#state.leadership.handOver(to);
+    this.#finishHandover();
+    return true;
+  }
+
+  /** Hands over everything to be done since the last call, in order. */
+  takeEffects(): readonly Effect[] {
+    return this.#outbox.take();
+  }
+
+  // ── messages ────────────────────────────────────────────────────────────────────────────────
+
+  #observe(nowMs: Millis): void {
+    const isFirst = this.#nowMs === -Infinity;
+    if (nowMs > this.#nowMs) this.#nowMs = nowMs;
+    if (isFirst && this.#membership.quorum > 1) this.#bond.restarted(nowMs);
+  }
+
+  #takeOwn(): void {
+    let message = this.#outbox.takeOwn();
+    while (message !== null) {
+      this.#dispatch(this.#settings.self, message);
+      message = this.#outbox.takeOwn();
+    }
+  }
+
+  #dispatch(from: NodeId, message: PaxosMessage): void {
+    switch (message.kind) {
+      case "probe":
+        this.#onProbe(from, message);
+        break;
+      case "probe-ack":
+        this.#onProbeAck(from, message);
+        break;
+      case "prepare":
+        this.#onPrepare(from, message);
+        break;
+      case "promise":
+        this.#onPromise(from, message);
+        break;
+      case "accept":
+        this.#onAccept(from, message);
+        break;
+      case "accepted":
+        if (this.#state.kind === "leader" && message.ballot === this.#ballot) {
+          this.#state.leadership.accepted(from, message.slot);
+          if (this.#state.leadership.readyToHandOver) this.#finishHandover();
+        }
+        break;
+      case "heartbeat":
+        this.#onHeartbeat(from, message);
+        break;
+      case "heartbeat-ack":
+        if (this.#state.kind === "leader" && message.ballot === this.#ballot) {
+          this.#state.leadership.acknowledged(from, message);
+        }
+        break;
+      case "nack":
+        this.#onNack(from, message);
+        break;
+      case "learn":
+        this.#catchUp.learn(from, message);
+        break;
+      case "learned":
+        // Whoever leads or seeks to lead finds out by phase 1, which asks a majority.
+        if (this.#state.kind === "follower") this.#catchUp.learned(from, message);
+        break;
+      case "handover":
+        this.#onHandover(from, message);
+        break;
+      default:
+        unreachable(message);
+    }
+  }
+
+  #onProbe(from: NodeId, message: ProbeMessage): void {
+    const { ballot } = message;
+    this.#spokenOf(ballot);
+    const granted = this.#acceptor.wouldPromise(ballot, this.#nowMs);
+    const { promised } = this.#acceptor;
+    const chosen = this.#log.chosen;
+    this.#outbox.send(from, { kind: "probe-ack", ballot, granted, promised, chosen }, 0);
+  }
+
+  #onProbeAck(from: NodeId, message: ProbeAckMessage): void {
+    this.#spokenOf(message.promised);
+    if (this.#state.kind !== "follower") return;
+    const { probe } = this.#state;
+    if (probe?.ballot !== message.ballot || !message.granted) return;
+    if (message.chosen > this.#log.chosen) {
+      // First learn what is chosen: phase 1 would fetch it all in promises.
+      probe.upToDate = false;
+      this.#catchUp.askNow(from, message.chosen);
+    }
+    probe.granted |= this.#membership.only(from);
+    if (probe.upToDate && this.#membership.isQuorum(probe.granted)) this.#campaign(0);
+  }
+
+  #onPrepare(from: NodeId, message: PrepareMessage): void {
+    this.#spokenOf(message.ballot);
+    const isNew = this.#acceptor.prepare(from, message, this.#nowMs);
+    if (isNew && from !== this.#settings.self) this.#follow(message.ballot, null);
+  }
+
+  #onPromise(from: NodeId, message: PromiseMessage): void {
+    if (this.#state.kind !== "candidate" || message.ballot !== this.#ballot) return;
+    const { candidacy } = this.#state;
+    if (!candidacy.promise(from, message)) return;
+    if (candidacy.elected) this.#lead(candidacy);
+    else if (message.next !== 0) this.#sendPrepare(candidacy, from);
+  }
+
+  #onAccept(from: NodeId, message: AcceptMessage): void {
+    this.#spokenOf(message.ballot);
+    if (!this.#acceptor.accept(from, message)) return;
+    this.#hear(message);
+  }
+
+  #onHeartbeat(from: NodeId, message: HeartbeatMessage): void {
+    this.#spokenOf(message.ballot);
+    if (!this.#acceptor.heartbeat(from, message, this.#nowMs)) return;
+    if (from !== this.#settings.self) this.#hear(message);
+  }
+
+  #onNack(from: NodeId, message: NackMessage): void {
+    this.#spokenOf(message.promised);
+    if (message.ballot !== this.#ballot) return;
+    switch (message.reason) {
+      case "ballot":
+        this.#outbid();
+        break;
+      case "lease":
+        // The candidate repeats its prepare; the lease may end before its patience does.
+        break;
+      case "cut":
+        if (this.#state.kind !== "candidate") break;
+        this.#outbox.needSnapshot(from, message.cut);
+        this.#follow(this.#ballot, null);
+        break;
+      default:
+        unreachable(message.reason);
+    }
+  }
+
+  #onHandover(from: NodeId, message: HandoverMessage): void {
+    this.#spokenOf(message.ballot);
+    if (nodeOf(message.ballot) !== from || this.#state.kind !== "follower") return;
+    if (message.ballot < this.#acceptor.promised) return;
+    const ballot = this.#nextBallot();
+    if (this.#bond.forbids(ballot, message.ballot, this.#nowMs)) return;
+    this.#campaign(message.ballot);
+  }
+
+  // ── changes of role ─────────────────────────────────────────────────────────────────────────
+
+  /** Somebody has promised a higher ballot than the one this node leads or seeks. */
+  #outbid(): void {
+    const led = this.#state.kind === "leader";
+    if (this.#state.kind === "follower") return;
+    this.#follow(this.#ballot, null);
+    // That somebody may only have tried and failed, with nobody else leading: a leader asks around
+    // at once whether it may go on in a higher ballot. If there is a new leader, its lease says no.
+    if (led) this.#heardTick = this.#tick - this.#electionTicks;
+  }
+
+  #campaign(released: Ballot): void {
+    const ballot = this.#nextBallot();
+    const from = this.#log.chosen + 1;
+    const candidacy = new Candidacy(this.#membership, { ballot, from, released });
+    const tick = this.#tick;
+    this.#state = { kind: "candidate", candidacy, sinceTick: tick, sentTick: tick };
+    this.#electionTicks = this.#drawElectionTicks();
+    this.#announce(ballot, null);
+    // The own promise first: once it is durable no restart of this node can use the ballot again,
+    // so the prepares to the others wait for it [P1].
+    const { self } = this.#settings;
+    this.#sendPrepare(candidacy, self);
+    for (const voter of this.#membership.voters) {
+      if (voter !== self) this.#sendPrepare(candidacy, voter);
+    }
+  }
+
+  #lead(candidacy: Candidacy): void {
+    const parts = {
+      settings: this.#settings,
+      membership: this.#membership,
+      acceptor: this.#acceptor,
+      log: this.#log,
+      outbox: this.#outbox,
+    };
+    assert(this.#acceptor.promised === candidacy.ballot, "[P1] a leader's acceptor has its ballot");
+    const leadership = new Leadership(parts, candidacy, this.#tick);
+    this.#state = { kind: "leader", leadership };
+    this.#announce(candidacy.ballot, this.#settings.self);
+    leadership.recover(candidacy);
+    leadership.beat(this.#nowMs);
+  }
+
+  /** Follows `leader`, or waits for somebody, in `ballot`. */
+  #follow(ballot: Ballot, leader: NodeId | null): void {
+    this.#state = { kind: "follower", probe: null };
+    this.#heardTick = this.#tick;
+    this.#electionTicks = this.#drawElectionTicks();
+    this.#announce(ballot, leader);
+  }
+
+  /** A leader whose ballot this node takes part in has spoken. */
+  #hear(message: AcceptMessage | HeartbeatMessage): void {
+    const { ballot, chosen } = message;
+    const leader = nodeOf(ballot);
+    // A late message of an earlier leader whom nobody here has outvoted changes no allegiance.
+    if (ballot >= this.#ballot || this.#state.kind !== "follower") {
+      if (ballot !== this.#ballot || leader !== this.#leader) this.#follow(ballot, leader);
+      this.#heardTick = this.#tick;
+      if (this.#state.kind === "follower") this.#state.probe = null;
+    }
+    for (let slot = this.#log.chosen + 1; slot <= chosen; slot += 1) {
+      const entry = this.#log.get(slot);
+      // Only what was accepted in this very ballot is known to be the value its leader speaks of.
+      if (entry === undefined || (!entry.chosen && entry.ballot !== ballot)) break;
+      entry.chosen = true;
+    }
+    this.#log.advance();
+    this.#catchUp.heard(leader, chosen);
+  }
+
+  #finishHandover(): void {
+    if (this.#state.kind !== "leader") return;
+    const { leadership } = this.#state;
+    const to = leadership.handoverTo;
+    if (to === null || !leadership.readyToHandOver) return;
+    // First this node ceases to lead, and with that to count on its lease; then the word leaves.
+    this.#follow(leadership.ballot, null);
+    this.#outbox.send(to, { kind: "handover", ballot: leadership.ballot }, 0);
+  }
+
+  #announce(ballot: Ballot, leader: NodeId | null): void {
+    const role = this.#state.kind;
+    this.#ballot = ballot;
+    this.#leader = leader;
+    const summary = `${role} ${ballot} ${leader ?? "-"}`;
+    if (summary === this.#announced) return;
+    this.#announced = summary;
+    this.#outbox.role({ kind: "role", role, ballot, leader });
+  }
+
+  // ── time ────────────────────────────────────────────────────────────────────────────────────
+
+  #tickFollower(state: Following): void {
+    this.#catchUp.tick(this.#tick);
+    if (this.#tick - this.#heardTick < this.#electionTicks) return;
+    const waited = state.probe === null ? Infinity : this.#tick - state.probe.tick;
+    if (waited < this.#settings.retransmitTicks) return;
+    const ballot = this.#nextBallot();
+    if (!this.#acceptor.wouldPromise(ballot, this.#nowMs)) return;
+    state.probe = { ballot, tick: this.#tick, granted: 0, upToDate: true };
+    for (const voter of this.#membership.voters) {
+      this.#outbox.send(voter, { kind: "probe", ballot }, 0);
+    }
+  }
+
+  #tickCandidate(state: Campaigning): void {
+    if (this.#tick - state.sinceTick >= this.#electionTicks) {
+      this.#follow(this.#ballot, null);
+      return;
+    }
+    if (this.#tick - state.sentTick < this.#settings.retransmitTicks) return;
+    state.sentTick = this.#tick;
+    for (const voter of this.#membership.voters) {
+      // The own promise comes when the disk answers.
+      if (voter !== this.#settings.self) this.#sendPrepare(state.candidacy, voter);
+    }
+  }
+
+  #sendPrepare(candidacy: Candidacy, voter: NodeId): void {
+    const from = candidacy.nextPage(voter);
+    if (from === 0) return;
+    const { ballot, released } = candidacy;
+    const message: PrepareMessage = { kind: "prepare", ballot, from, released };
+    if (voter === this.#settings.self) this.#onPrepare(voter, message);
+    else this.#outbox.send(voter, message, this.#outbox.barrier);
+  }
+
+  #spokenOf(ballot: Ballot): void {
+    if (ballot > this.#highestBallot) this.#highestBallot = ballot;
+  }
+
+  #nextBallot(): Ballot {
+    const above = Math.max(this.#highestBallot, this.#acceptor.promised);
+    return ballotAbove(above, this.#settings.self);
+  }
+
+  #drawElectionTicks(): number {
+    const { electionTicksMin, electionTicksMax } = this.#settings;
+    return this.#random.between(electionTicksMin, electionTicksMax);
+  }
+}
