@@ -9,8 +9,8 @@ export function formatDouble(value: number): string {
   if (value === Infinity) return "inf";
   if (value === -Infinity) return "-inf";
   if (value === 0) return Object.is(value, -0) ? "-0" : "0";
-  // Integers that a double holds without gaps are printed in full, however many zeros.
-  if (Number.isInteger(value) && Math.abs(value) < 2 ** 52) return String(value);
+  // Redis prints what fits into its integers (with a margin) as one, exactly and without exponent.
+  if (Number.isInteger(value) && Math.abs(value) <= 2 ** 62) return String(BigInt(value));
 
   const [mantissa = "", exponentText = ""] = Math.abs(value).toExponential().split("e");
   const digits = mantissa.replace(".", "");
