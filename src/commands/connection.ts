@@ -2,25 +2,24 @@
 import { DATABASES } from "../base/limits.ts";
 import type { Reply } from "../base/reply.ts";
 import { OK, status } from "../base/reply.ts";
+import type { ScriptCommand } from "../machine/script/port.ts";
 import { parseInteger } from "./arguments.ts";
 import type { CommandSpec, Plan, ServerPort, Session } from "./contract.ts";
 import { DB_OUT_OF_RANGE, NOT_AN_INTEGER, wrongArity } from "./errors.ts";
-import { answer } from "./plans.ts";
+import { answer, inScript } from "./plans.ts";
 import { NO_KEYS } from "./spec.ts";
 
 const INT32_MAX = 2 ** 31 - 1;
 
-const PONG = status("PONG");
-const PONG_PLAN = answer(PONG);
+const PONG = answer(status("PONG"));
 
-/** The answer of PING, also to scripts. */
-export function pingReply(args: readonly string[]): Reply {
-  if (args.length > 2) return wrongArity("ping");
-  return args[1] ?? PONG;
+function planPing(args: readonly string[]): Plan {
+  if (args.length === 1) return PONG;
+  return answer(args.length > 2 ? wrongArity("ping") : (args[1] ?? ""));
 }
 
 /** The number of a database, or the error. */
-export function parseDatabase(text: string): number | Reply {
+function parseDatabase(text: string): number | Reply {
   const value = parseInteger(text);
   if (value === null || value > INT32_MAX || value < -INT32_MAX - 1) return NOT_AN_INTEGER;
   return value < 0 || value >= DATABASES ? DB_OUT_OF_RANGE : Number(value);
@@ -31,6 +30,12 @@ function planSelect(args: readonly string[], session: Session): Plan {
   if (typeof db !== "number") return answer(db);
   session.db = db;
   return answer(OK);
+}
+
+/** SELECT in a script is the script's own, and over when the script is. */
+function selectInScript(args: readonly string[]): ScriptCommand {
+  const db = parseDatabase(args[1] ?? "");
+  return typeof db === "number" ? { kind: "select", db } : { kind: "reply", reply: db };
 }
 
 /** Brings the connection back to how it was accepted; the names of the client library stay. */
@@ -67,7 +72,8 @@ export const pingSpec = {
   summary: "Answers PONG, or the message given: the server is alive",
   since: "1.0.0",
   arguments: [{ name: "message", type: "string", optional: true }],
-  plan: (args) => (args.length === 1 ? PONG_PLAN : answer(pingReply(args))),
+  plan: planPing,
+  script: (args) => inScript(planPing(args)),
 } as const satisfies CommandSpec;
 
 export const echoSpec = {
@@ -79,6 +85,7 @@ export const echoSpec = {
   since: "1.0.0",
   arguments: [{ name: "message", type: "string" }],
   plan: (args) => answer(args[1] ?? ""),
+  script: (args) => inScript(answer(args[1] ?? "")),
 } as const satisfies CommandSpec;
 
 export const selectSpec = {
@@ -90,6 +97,7 @@ export const selectSpec = {
   since: "1.0.0",
   arguments: [{ name: "index", type: "integer" }],
   plan: planSelect,
+  script: selectInScript,
 } as const satisfies CommandSpec;
 
 export const quitSpec = {

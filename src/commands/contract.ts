@@ -7,6 +7,7 @@
 import type { GroupId } from "../base/ids.ts";
 import type { ErrorReply, Reply } from "../base/reply.ts";
 import type { Operation } from "../machine/operation.ts";
+import type { ScriptCommand } from "../machine/script/port.ts";
 
 /** What to do for one command. */
 export type Plan =
@@ -243,6 +244,8 @@ export interface CommandSpec {
   readonly subcommands?: readonly CommandSpec[];
   /** Data commands: `args[0]` is the name as sent. Arity was checked. */
   readonly parse?: (args: readonly string[], db: number) => Parsed;
-  /** All others; `args[0]` is the name as sent, of subcommands `args[1]`. Arity was checked. */
+  /** Other commands that scripts may call. Arity was checked. */
+  readonly script?: (args: readonly string[], db: number) => ScriptCommand;
+  /** Commands without {@link parse}; `args[0]` is the name as sent, of subcommands `args[1]`. Arity was checked. */
   readonly plan?: (args: readonly string[], session: Session, server: ServerPort) => Plan;
 }

@@ -2,7 +2,7 @@
 import { isWord } from "./arguments.ts";
 import type { CommandSpec, Plan } from "./contract.ts";
 import { SYNTAX_ERROR } from "./errors.ts";
-import { answer, mergeOk } from "./plans.ts";
+import { answer, inScript, mergeOk } from "./plans.ts";
 import { NO_KEYS, oneOf, token } from "./spec.ts";
 
 /** ASYNC and SYNC differ in Redis in who frees the memory; here a flush never waits for that. */
@@ -40,6 +40,7 @@ export const flushdbSpec = {
   name: "flushdb",
   summary: "Deletes all keys of the database: every lock in it is free",
   plan: (args, session) => planFlush(args, session.db),
+  script: (args, db) => inScript(planFlush(args, db)),
 } as const satisfies CommandSpec;
 
 export const flushallSpec = {
@@ -47,4 +48,5 @@ export const flushallSpec = {
   name: "flushall",
   summary: "Deletes all keys of all databases: every lock is free",
   plan: (args) => planFlush(args, null),
+  script: (args) => inScript(planFlush(args, null)),
 } as const satisfies CommandSpec;

@@ -1,7 +1,15 @@
 /** Small plans and mergers that several commands use. */
 import type { Reply } from "../base/reply.ts";
-import { isError, OK } from "../base/reply.ts";
-import type { Plan } from "./contract.ts";
+import { errorReply, isError, OK } from "../base/reply.ts";
+import { isWrite } from "../machine/operation.ts";
+import type { ScriptCommand } from "../machine/script/port.ts";
+import type { Plan, RefusedIfPresent } from "./contract.ts";
+
+/** The answer to a script that calls what only a connection can. */
+export const NOT_ALLOWED_IN_SCRIPT: ScriptCommand = {
+  kind: "reply",
+  reply: errorReply("ERR This Redis command is not allowed from script"),
+};
 
 /** Answers at once. */
 export function answer(reply: Reply): Plan {
@@ -24,6 +32,34 @@ export function mergeSum(replies: readonly Reply[]): Reply {
   let sum = 0;
   for (const reply of replies) if (typeof reply === "number") sum += reply;
   return firstError(replies) ?? sum;
+}
+
+/** Turns the answer of the operation into the one of a {@link RefusedIfPresent}. */
+export function refusing({ refusal }: RefusedIfPresent): (reply: Reply) => Reply {
+  return (reply) => (reply === null || reply === 0 || isError(reply) ? reply : refusal);
+}
+
+/** A plan for all groups as a script of the only group runs it. */
+export function inScript(plan: Plan): ScriptCommand {
+  switch (plan.kind) {
+    case "reply":
+      return plan;
+    case "every-group":
+      return {
+        kind: "operation",
+        operation: plan.operation,
+        write: isWrite(plan.operation),
+        finish: (reply) => plan.merge([reply]),
+      };
+    case "group":
+    case "operation":
+      return { ...plan, kind: "operation", write: isWrite(plan.operation) };
+    case "script":
+    case "silent":
+    case "close":
+    case "shutdown":
+      return NOT_ALLOWED_IN_SCRIPT;
+  }
 }
 
 /** Answers a HELP subcommand: a headline, the given lines, and HELP itself, as status replies. */

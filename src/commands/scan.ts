@@ -10,9 +10,9 @@ import type { Reply } from "../base/reply.ts";
 import { errorReply } from "../base/reply.ts";
 import type { ScanOperation } from "../machine/operation.ts";
 import { isWord, parseInteger } from "./arguments.ts";
-import type { CommandSpec, Plan, ServerPort, Session } from "./contract.ts";
+import type { CommandSpec, Plan } from "./contract.ts";
 import { NOT_AN_INTEGER, SYNTAX_ERROR } from "./errors.ts";
-import { answer, firstError, mergeSum } from "./plans.ts";
+import { answer, firstError, inScript, mergeSum } from "./plans.ts";
 import { NO_KEYS } from "./spec.ts";
 
 /** Groups a cursor can name: more than `--groups` allows. */
@@ -64,7 +64,7 @@ function parseFilters(args: readonly string[]): Filters | Reply {
   return { count, match, type };
 }
 
-function planScan(args: readonly string[], session: Session, server: ServerPort): Plan {
+function planScan(args: readonly string[], db: number, groups: number): Plan {
   const cursor = parseCursor(args[1] ?? "");
   if (cursor === null) return answer(errorReply("ERR invalid cursor"));
   const filters = parseFilters(args);
@@ -74,10 +74,10 @@ function planScan(args: readonly string[], session: Session, server: ServerPort)
   const group = Number(cursor % CURSOR_GROUPS);
   const row = cursor / CURSOR_GROUPS;
   // A cursor that this server never gave: there is nothing behind it.
-  if (group >= server.groups || row > BigInt(Number.MAX_SAFE_INTEGER)) return answer(["0", []]);
+  if (group >= groups || row > BigInt(Number.MAX_SAFE_INTEGER)) return answer(["0", []]);
   const operation: ScanOperation = {
     kind: "scan",
-    db: session.db,
+    db,
     cursor: Number(row),
     ...filters,
   };
@@ -85,7 +85,7 @@ function planScan(args: readonly string[], session: Session, server: ServerPort)
     kind: "group",
     group,
     operation,
-    finish: (reply) => finishScan(reply, group, server.groups),
+    finish: (reply) => finishScan(reply, group, groups),
   };
 }
 
@@ -97,13 +97,13 @@ function finishScan(reply: Reply, group: GroupId, groups: number): Reply {
   return [group + 1 < groups ? String(group + 1) : "0", keys ?? []];
 }
 
-function planKeys(args: readonly string[], session: Session): Plan {
+function planKeys(args: readonly string[], db: number): Plan {
   const pattern = args[1] ?? "";
   return {
     kind: "every-group",
     operation: {
       kind: "scan",
-      db: session.db,
+      db,
       cursor: 0,
       count: Number.MAX_SAFE_INTEGER,
       match: pattern === "*" ? null : pattern,
@@ -123,17 +123,20 @@ function mergeKeys(replies: readonly Reply[]): Reply {
   return firstError(replies) ?? all;
 }
 
-function planRandomKey(_: readonly string[], session: Session, server: ServerPort): Plan {
-  const chosen = server.random();
+function planRandomKey(db: number, pick: number, chosen: number): Plan {
   return {
     kind: "every-group",
-    operation: { kind: "randomkey", db: session.db, pick: server.random() },
+    operation: { kind: "randomkey", db, pick },
     // Hash slots spread keys evenly, so that a group that has any key stands for as many as others.
     merge: (replies) => {
       const keys = replies.filter((reply) => reply !== null);
       return firstError(replies) ?? keys[chosen % Math.max(keys.length, 1)] ?? null;
     },
   };
+}
+
+function planDatabaseSize(db: number): Plan {
+  return { kind: "every-group", operation: { kind: "dbsize", db, pick: 0 }, merge: mergeSum };
 }
 
 const PATTERN = { name: "pattern", type: "pattern" } as const;
@@ -156,7 +159,8 @@ export const scanSpec = {
     { name: "count", type: "integer", token: "COUNT", optional: true },
     { name: "type", type: "string", token: "TYPE", optional: true, since: "6.0.0" },
   ],
-  plan: planScan,
+  plan: (args, session, server) => planScan(args, session.db, server.groups),
+  script: (args, db) => inScript(planScan(args, db, 1)),
 } as const satisfies CommandSpec;
 
 export const keysSpec = {
@@ -171,7 +175,8 @@ export const keysSpec = {
   since: "1.0.0",
   complexity: "O(N) in the number of keys of the database",
   arguments: [PATTERN],
-  plan: planKeys,
+  plan: (args, session) => planKeys(args, session.db),
+  script: (args, db) => inScript(planKeys(args, db)),
 } as const satisfies CommandSpec;
 
 export const randomkeySpec = {
@@ -185,7 +190,9 @@ export const randomkeySpec = {
   summary: "Returns some key of the database",
   since: "1.0.0",
   complexity: "O(1)",
-  plan: planRandomKey,
+  plan: (_, session, server) => planRandomKey(session.db, server.random(), server.random()),
+  // All replicas must find the same key, so a script always gets the first.
+  script: (_, db) => inScript(planRandomKey(db, 0, 0)),
 } as const satisfies CommandSpec;
 
 export const dbsizeSpec = {
@@ -199,9 +206,6 @@ export const dbsizeSpec = {
   summary: "Counts the keys of the database",
   since: "1.0.0",
   complexity: "O(1)",
-  plan: (_, session) => ({
-    kind: "every-group",
-    operation: { kind: "dbsize", db: session.db, pick: 0 },
-    merge: mergeSum,
-  }),
+  plan: (_, session) => planDatabaseSize(session.db),
+  script: (_, db) => inScript(planDatabaseSize(db)),
 } as const satisfies CommandSpec;

@@ -5,7 +5,6 @@
  * When you add a command: its spec in a file of its own or of its family, a row in `ALL`.
  */
 import type { Reply } from "../base/reply.ts";
-import { isError } from "../base/reply.ts";
 import type {
   CommandSpec,
   Parsed,
@@ -29,6 +28,7 @@ import { getsetSpec, psetexSpec, setexSpec, setnxSpec } from "./set-old.ts";
 import { authSpec, helloSpec } from "./hello.ts";
 import { appendSpec, decrSpec, decrbySpec, incrSpec, incrbySpec } from "./increment.ts";
 import { limitError } from "./operation-limits.ts";
+import { refusing } from "./plans.ts";
 import { lockInfoSpec, lockTokenSpec } from "./lock.ts";
 import { msetSpec, msetnxSpec } from "./mset.ts";
 import { scriptSpec } from "./script.ts";
@@ -98,6 +98,9 @@ export const ALL: readonly CommandSpec[] = [
 export interface Command {
   readonly spec: CommandSpec;
   readonly beforeAuth: boolean;
+  /** Changes state, by Redis's reckoning: what a read-only script may not call. */
+  readonly write: boolean;
+  readonly inScripts: boolean;
   readonly subcommands: ReadonlyMap<string, Command> | null;
 }
 
@@ -118,6 +121,8 @@ function byName(
     const command: Command = {
       spec,
       beforeAuth: spec.flags.includes("no_auth"),
+      write: spec.flags.includes("write"),
+      inScripts: !spec.flags.includes("noscript"),
       subcommands: spec.subcommands === undefined ? null : byName(spec.subcommands, lastWord),
     };
     map.set(nameOf(spec), command);
@@ -186,13 +191,14 @@ function planParsed(parsed: Parsed): Plan {
   return { kind: "operation", operation: parsed };
 }
 
-function planRefusal({ operation, refusal }: RefusedIfPresent): Plan {
+function planRefusal(refused: RefusedIfPresent): Plan {
+  const { operation } = refused;
   const error = limitError(operation);
   if (error !== null) return { kind: "reply", reply: error };
   return {
     kind: "operation",
     operation,
-    finish: (reply) => (reply === null || reply === 0 || isError(reply) ? reply : refusal),
+    finish: refusing(refused),
   };
 }
 

@@ -54,7 +54,9 @@ export class RunningScript implements ScriptHost {
         if (this.#readOnly && (command.write || isWrite(command.operation))) {
           return WRITE_IN_READ_ONLY_SCRIPT;
         }
-        return this.#run(command.operation);
+        return command.finish === undefined
+          ? this.#run(command.operation)
+          : command.finish(this.#run(command.operation));
     }
   }
 

@@ -47,6 +47,8 @@ export type ScriptCommand =
       readonly kind: "operation";
       readonly operation: import("../operation.ts").Operation;
       readonly write: boolean;
+      /** What the script gets instead of the machine's answer. */
+      readonly finish?: (reply: Reply) => Reply;
     }
   | { readonly kind: "select"; readonly db: number }
   | { readonly kind: "time" }
