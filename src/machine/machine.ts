@@ -12,7 +12,11 @@
  */
 import { assert } from "../base/assert.ts";
 import type { Millis, Slot, WallMillis } from "../base/ids.ts";
-import { CHECKPOINT_LEFTOVERS_MAX, EXPIRED_PER_ENTRY_MAX } from "../base/limits.ts";
+import {
+  CHECKPOINT_LEFTOVERS_MAX,
+  DATABASE_KEYS_MAX,
+  EXPIRED_PER_ENTRY_MAX,
+} from "../base/limits.ts";
 import type { Reply } from "../base/reply.ts";
 import { errorReply, OK } from "../base/reply.ts";
 import { Digest } from "./digest.ts";
@@ -43,6 +47,8 @@ export interface MachineOptions {
    * keys (KEYS, SCAN, DBSIZE, RANDOMKEY, FLUSHDB, FLUSHALL): it would see a part and take it for all.
    */
   readonly ownsEverything?: boolean;
+  /** Smaller bounds, for tests. Replicas of a group must have the same. */
+  readonly limits?: { readonly expiredPerEntryMax?: number; readonly databaseKeysMax?: number };
 }
 
 /** What INFO keyspace needs to know of a database. */
@@ -62,12 +68,16 @@ export class Machine {
   #nowMs: Millis = 0;
   #appliedSlot: Slot = 0;
   #restoring = false;
+  readonly #expiredPerEntryMax: number;
 
-  constructor({ tokenEpoch = 0, scripts, commands, owns, ownsEverything = false }: MachineOptions) {
-    this.#keyspace = new Keyspace(this.#rows, tokenEpoch);
+  constructor(options: MachineOptions) {
+    const { tokenEpoch = 0, commands, owns, ownsEverything = false, limits = {} } = options;
+    const { databaseKeysMax = DATABASE_KEYS_MAX } = limits;
+    this.#keyspace = new Keyspace(this.#rows, { tokenEpoch, databaseKeysMax });
     this.#scripts = new ScriptCache(this.#rows);
-    this.#engine = scripts;
+    this.#engine = options.scripts;
     this.#environment = { commands, owns, ownsEverything };
+    this.#expiredPerEntryMax = limits.expiredPerEntryMax ?? EXPIRED_PER_ENTRY_MAX;
   }
 
   /** The last applied stamp of group time. */
@@ -111,7 +121,7 @@ export class Machine {
     this.#appliedSlot = slot;
     this.#nowMs = entry.nowMs;
     this.#keyspace.begin(entry, false);
-    this.#keyspace.expireDue(EXPIRED_PER_ENTRY_MAX);
+    this.#keyspace.expireDue(this.#expiredPerEntryMax);
     const { operations } = entry;
     const replies: Reply[] = [];
     for (const operation of operations) replies.push(this.#execute(operation));
@@ -145,6 +155,11 @@ export class Machine {
   /** Whether the group has the script, so that an EVAL need not carry its body. */
   hasScript(sha: string): boolean {
     return this.#scripts.body(sha) !== null;
+  }
+
+  /** The SHA-1s of all scripts the group has. */
+  scriptShas(): Iterable<string> {
+    return this.#scripts.shas();
   }
 
   scriptBody(sha: string): string | null {

@@ -50,6 +50,11 @@ export class ScriptCache {
     return this.#flushedBelow;
   }
 
+  *shas(): Iterable<string> {
+    yield* this.#loaded.keys();
+    yield* this.#evaluated.keys();
+  }
+
   body(sha: string): string | null {
     return this.#find(sha)?.body ?? null;
   }
