@@ -169,10 +169,11 @@ export class Paxlock {
   }
 }
 
-function paxlockCommand(
+/** How to start `paxlock <args>`, for a test that minds the child's standard streams itself. */
+export function paxlockCommand(
   args: readonly string[],
-  env: Readonly<Record<string, string>>,
-  cwd: string | undefined,
+  env: Readonly<Record<string, string>> = {},
+  cwd?: string,
 ): ConstructorParameters<typeof ManagedProcess>[0] {
   const root = new URL("../../", import.meta.url);
   const entry = process.env["PAXLOCK_TEST_BUILT"]

@@ -307,11 +307,17 @@ async function verify(): Promise<void> {
   const bin = (path: string): string => join("node_modules", path);
   const tsc = bin("typescript/bin/tsc");
   const quiet = ["--noEmit", "--incremental", "false", "--tsBuildInfoFile", "null"];
-  await step("format", [bin("prettier/bin/prettier.cjs"), "--check", "--log-level=warn", "."]);
-  await step("lint", [bin("eslint/bin/eslint.js"), "--config", "test/tidy/eslint.config.js", "."]);
-  await step("types", [tsc, "-p", "tsconfig.json", "--noEmit"]);
-  await step("types of src", [tsc, "-p", "src/tsconfig.json", ...quiet]);
-  await step("types of the pure folders", [tsc, "-p", "src/tsconfig.pure.json", "--noEmit"]);
+  const steps: (readonly [string, readonly string[]])[] = [
+    ["lint", [bin("eslint/bin/eslint.js"), "--config", "test/tidy/eslint.config.js", "."]],
+    ["types", [tsc, "-p", "tsconfig.json", "--noEmit"]],
+    ["types of src", [tsc, "-p", "src/tsconfig.json", ...quiet]],
+    ["types of the pure folders", [tsc, "-p", "src/tsconfig.pure.json", "--noEmit"]],
+    ["format", [bin("prettier/bin/prettier.cjs"), "--check", "--log-level=warn", "."]],
+  ];
+  const lane = async (): Promise<void> => {
+    for (let next = steps.shift(); next !== undefined; next = steps.shift()) await step(...next);
+  };
+  await Promise.all(Array.from({ length: workers }, lane));
   await unit(find(".test.ts", []).filter(tidy));
 }
 

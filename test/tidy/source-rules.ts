@@ -243,7 +243,7 @@ export const sourceRules: readonly SourceRule[] = [
     check: (file) =>
       lines(
         file,
-        /(?:^|["'`\s(=])\/(?:home|Users|root|work)\/\w|\bregistry\.(?:npmjs|yarnpkg)\b/,
+        /(?:^|["'`\s(=])\/(?:home|Users)\/\w|\bregistry\.(?:npmjs|yarnpkg)\b/,
         "take it from the environment, or from import.meta.url",
       ),
     offends: [

@@ -29,6 +29,15 @@ suite("tidy/source", (test) => {
     assert.not(paths.some((path) => path.includes("node_modules/")));
   });
 
+  test("no file names the folder of this checkout", () => {
+    const named = files().filter(({ text }) => text.includes(root));
+
+    assert.equal(
+      named.map(({ path }) => path),
+      [],
+    );
+  });
+
   for (const rule of sourceRules) {
     test(rule.name, () => {
       assert.equal(offences(files(), [rule]), []);
