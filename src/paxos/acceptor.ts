@@ -47,7 +47,7 @@ export class Acceptor {
     return ballot > this.#promised && !this.#bond.forbids(ballot, 0, nowMs);
   }
 
-  /** Promises, or says why not. Returns whether the promise is new. */
+  /** Promises, or says why not. Returns whether it did, also when it had done so before. */
   prepare(from: NodeId, message: PrepareMessage, nowMs: Millis): boolean {
     const { ballot } = message;
     const refusal = this.#refusal(message, nowMs);
@@ -55,13 +55,12 @@ export class Acceptor {
       this.#nack(from, ballot, refusal);
       return false;
     }
-    const isNew = ballot > this.#promised;
-    if (isNew) {
+    if (ballot > this.#promised) {
       this.#promised = ballot;
       this.#outbox.record({ kind: "promise", ballot });
     }
     this.#outbox.send(from, this.#page(message), this.#outbox.barrier);
-    return isNew;
+    return true;
   }
 
   /** Accepts, or says why not. Returns whether it accepted, also when it had done so before. */

@@ -62,7 +62,8 @@ interface Probe {
 interface Campaigning {
   readonly kind: "candidate";
   readonly candidacy: Candidacy;
-  readonly sinceTick: number;
+  /** When it began or last got a page of a promise. */
+  progressTick: number;
   sentTick: number;
 }
 
@@ -418,14 +419,19 @@ export class PaxosGroup {
 
   #onPrepare(from: NodeId, message: PrepareMessage): void {
     this.#spokenOf(message.ballot);
-    const isNew = this.#acceptor.prepare(from, message, this.#nowMs);
-    if (isNew && from !== this.#settings.self) this.#follow(message.ballot, null);
+    const isNew = message.ballot > this.#acceptor.promised;
+    if (!this.#acceptor.prepare(from, message, this.#nowMs)) return;
+    if (from === this.#settings.self) return;
+    if (isNew) this.#follow(message.ballot, null);
+    // A candidate that asks for page after page is alive; seeking to lead now would waste its work.
+    this.#heardTick = this.#tick;
   }
 
   #onPromise(from: NodeId, message: PromiseMessage): void {
     if (this.#state.kind !== "candidate" || message.ballot !== this.#ballot) return;
     const { candidacy } = this.#state;
     if (!candidacy.promise(from, message)) return;
+    this.#state.progressTick = this.#tick;
     if (candidacy.elected) this.#lead(candidacy);
     else if (message.next !== 0) this.#sendPrepare(candidacy, from);
   }
@@ -488,7 +494,7 @@ export class PaxosGroup {
     const from = this.#log.chosen + 1;
     const candidacy = new Candidacy(this.#membership, { ballot, from, released });
     const tick = this.#tick;
-    this.#state = { kind: "candidate", candidacy, sinceTick: tick, sentTick: tick };
+    this.#state = { kind: "candidate", candidacy, progressTick: tick, sentTick: tick };
     this.#electionTicks = this.#drawElectionTicks();
     this.#announce(ballot, null);
     // The own promise first: once it is durable no restart of this node can use the ballot again,
@@ -580,7 +586,7 @@ export class PaxosGroup {
   }
 
   #tickCandidate(state: Campaigning): void {
-    if (this.#tick - state.sinceTick >= this.#electionTicks) {
+    if (this.#tick - state.progressTick >= this.#electionTicks) {
       this.#follow(this.#ballot, null);
       return;
     }

@@ -1,0 +1,590 @@
+/**
+ * A small world for one Paxos group: nodes with disks, clocks and a network, all on virtual time.
+ *
+ * One seed decides everything: which kinds of faults a run has at all, and every fault, delay and
+ * proposal. A run has two phases: faults, during which only safety is checked; then everything is
+ * healed, and the group must decide again within a bound. The checks are in `witness.ts`.
+ *
+ * `Tamper` is the seam for planted bugs: it changes what the world does to a correct core, as a
+ * wrong core or a wrong caller would have done.
+ */
+import { Heap, NOT_IN_HEAP } from "../../src/base/heap.ts";
+import { Prng } from "../../src/base/prng.ts";
+import type { Effect } from "../../src/paxos/effects.ts";
+import { PaxosGroup } from "../../src/paxos/group.ts";
+import type { PaxosMessage } from "../../src/paxos/messages.ts";
+import type { AcceptedEntry, PaxosRecord, Recovered } from "../../src/paxos/records.ts";
+import { Witness } from "./witness.ts";
+
+export const LEASE_MS = 200;
+const TICK_MS = 20;
+const FAULTS_MS = 2_000;
+/** Healed, the group must lead, decide and even out within this. */
+const QUIET_MS = 1_600;
+/** The last part of it without proposals, so that all nodes can come to the same slot. */
+const STILL_MS = 300;
+const DRIFT_PPM = 20_000;
+
+/** What a planted bug may change. Everything absent is left as it is. */
+export interface Tamper {
+  /** What is sent, and after which mark. */
+  readonly send?: (send: { message: PaxosMessage; after: number }) => { after: number };
+  /** What arrives where, and from whom; several stand for one. */
+  readonly deliver?: (
+    letter: Letter,
+    world: World,
+  ) => readonly { readonly from: number; readonly message: PaxosMessage }[];
+  /** What is found on the disk after a crash. */
+  readonly recover?: (recovered: Recovered) => Recovered;
+  /** Added to the clock reading of the first tick after a restart. */
+  readonly firstTickMs?: number;
+  /** The rate of clocks is within 1 ± this many parts per million instead of what is assumed. */
+  readonly driftPpm?: number;
+}
+
+export interface Letter {
+  readonly from: number;
+  readonly to: number;
+  readonly message: PaxosMessage;
+}
+
+interface Event {
+  readonly timeMs: number;
+  readonly sequence: number;
+  readonly run: () => void;
+  heapIndex: number;
+}
+
+interface WorldNode {
+  readonly id: number;
+  readonly clockStartMs: number;
+  readonly clockRate: number;
+  /** Null while crashed. */
+  group: PaxosGroup | null;
+  /** Events of an earlier life find another number here and do nothing. */
+  life: number;
+  pausedUntilMs: number;
+  storedMark: number;
+  diskFreeMs: number;
+  unsynced: { readonly mark: number; readonly records: readonly PaxosRecord[] }[];
+  waitingSends: { readonly to: number; readonly message: PaxosMessage; readonly after: number }[];
+  promised: number;
+  accepted: AcceptedEntry[];
+  checkpointSlot: number;
+  committedSlot: number;
+  fetching: boolean;
+}
+
+/** The kinds of faults a run has; each is in about two thirds of the runs. */
+interface Swarm {
+  readonly loss: boolean;
+  readonly duplication: boolean;
+  readonly longDelays: boolean;
+  readonly partitions: boolean;
+  readonly crashes: boolean;
+  readonly pauses: boolean;
+  readonly slowDisks: boolean;
+  readonly checkpoints: boolean;
+  readonly handovers: boolean;
+  readonly smallPages: boolean;
+}
+
+/** What happened in a run; a test sums these up to see that it was not vacuous. */
+export interface Tally {
+  events: number;
+  proposals: number;
+  commits: number;
+  noOps: number;
+  elections: number;
+  crashes: number;
+  drops: number;
+  duplicates: number;
+  partitions: number;
+  pauses: number;
+  handovers: number;
+  snapshots: number;
+  learned: number;
+  readable: number;
+}
+
+export const emptyTally = (): Tally => ({
+  events: 0,
+  proposals: 0,
+  commits: 0,
+  noOps: 0,
+  elections: 0,
+  crashes: 0,
+  drops: 0,
+  duplicates: 0,
+  partitions: 0,
+  pauses: 0,
+  handovers: 0,
+  snapshots: 0,
+  learned: 0,
+  readable: 0,
+});
+
+export class World {
+  readonly tally: Tally = emptyTally();
+  readonly witness: Witness;
+  readonly #network: Prng;
+  readonly #disk: Prng;
+  readonly #faults: Prng;
+  readonly #workload: Prng;
+  readonly #seed: Prng;
+  readonly #swarm: Swarm;
+  readonly #tamper: Tamper;
+  readonly #nodes: WorldNode[];
+  readonly #blocked = new Set<number>();
+  readonly #events = new Heap<Event>((left, right) =>
+    left.timeMs === right.timeMs ? left.sequence < right.sequence : left.timeMs < right.timeMs,
+  );
+  #sequence = 0;
+  #nowMs = 0;
+  #healed = false;
+  #nextValue = 1;
+
+  constructor(seed: number, nodes: number, tamper: Tamper = {}) {
+    const root = new Prng(`${nodes} nodes, seed ${seed}`);
+    this.#seed = root;
+    this.#network = root.split("network");
+    this.#disk = root.split("disk");
+    this.#faults = root.split("faults");
+    this.#workload = root.split("workload");
+    this.#tamper = tamper;
+    this.witness = new Witness(nodes);
+    const swarm = root.split("swarm");
+    this.#swarm = {
+      loss: swarm.chance(2, 3),
+      duplication: swarm.chance(2, 3),
+      longDelays: swarm.chance(2, 3),
+      partitions: swarm.chance(2, 3),
+      crashes: swarm.chance(2, 3),
+      pauses: swarm.chance(2, 3),
+      slowDisks: swarm.chance(1, 2),
+      checkpoints: swarm.chance(2, 3),
+      handovers: swarm.chance(2, 3),
+      smallPages: swarm.chance(1, 2),
+    };
+    const clocks = root.split("clocks");
+    const driftPpm = tamper.driftPpm ?? DRIFT_PPM;
+    this.#nodes = Array.from({ length: nodes }, (_, index) => ({
+      id: index + 1,
+      clockStartMs: clocks.below(1_000_000) - 500_000,
+      clockRate: 1 + (clocks.between(0, 2 * driftPpm) - driftPpm) / 1_000_000,
+      group: null,
+      life: 0,
+      pausedUntilMs: 0,
+      storedMark: 0,
+      diskFreeMs: 0,
+      unsynced: [],
+      waitingSends: [],
+      promised: 0,
+      accepted: [],
+      checkpointSlot: 0,
+      committedSlot: 0,
+      fetching: false,
+    }));
+  }
+
+  /** Runs both phases; throws when something is wrong. */
+  run(): Tally {
+    for (const node of this.#nodes) this.#boot(node);
+    this.#schedule(this.#workload.below(10), () => {
+      this.#propose();
+    });
+    if (this.#swarm.checkpoints) {
+      this.#schedule(300, () => {
+        this.#checkpoint();
+      });
+    }
+    this.#schedule(this.#faults.between(20, 300), () => {
+      this.#fault();
+    });
+    this.#runUntil(FAULTS_MS);
+    this.#heal();
+    const before = this.witness.lastCommitted;
+    this.#runUntil(FAULTS_MS + QUIET_MS);
+    this.#checkAlive(before);
+    return this.tally;
+  }
+
+  /** The clock of a node, now. */
+  localMs(id: number): number {
+    const node = this.#node(id);
+    return node.clockStartMs + this.#nowMs * node.clockRate;
+  }
+
+  // ── time ────────────────────────────────────────────────────────────────────────────────────
+
+  #schedule(delayMs: number, run: () => void): void {
+    this.#sequence += 1;
+    const timeMs = this.#nowMs + delayMs;
+    this.#events.push({ timeMs, sequence: this.#sequence, run, heapIndex: NOT_IN_HEAP });
+  }
+
+  /** Runs in the present life of a node, or when its pause is over. */
+  #scheduleOn(node: WorldNode, delayMs: number, run: (group: PaxosGroup) => void): void {
+    const { life } = node;
+    this.#schedule(delayMs, () => {
+      this.#attempt(node, life, run);
+    });
+  }
+
+  #attempt(node: WorldNode, life: number, run: (group: PaxosGroup) => void): void {
+    if (node.life !== life || node.group === null) return;
+    if (node.pausedUntilMs > this.#nowMs) {
+      this.#schedule(node.pausedUntilMs - this.#nowMs, () => {
+        this.#attempt(node, life, run);
+      });
+      return;
+    }
+    run(node.group);
+    this.#runEffects(node);
+  }
+
+  #runUntil(endMs: number): void {
+    let event = this.#events.peek();
+    while (event !== null && event.timeMs <= endMs) {
+      this.#events.remove(event);
+      this.#nowMs = event.timeMs;
+      event.run();
+      this.tally.events += 1;
+      this.#checkLeases();
+      event = this.#events.peek();
+    }
+    this.#nowMs = endMs;
+  }
+
+  // ── nodes ───────────────────────────────────────────────────────────────────────────────────
+
+  #node(id: number): WorldNode {
+    const node = this.#nodes[id - 1];
+    if (node === undefined) throw new Error(`there is no node ${id}`);
+    return node;
+  }
+
+  #boot(node: WorldNode): void {
+    node.life += 1;
+    node.storedMark = 0;
+    node.diskFreeMs = this.#nowMs;
+    node.committedSlot = node.checkpointSlot;
+    const found: Recovered = {
+      promised: node.promised,
+      accepted: node.accepted,
+      appliedSlot: node.checkpointSlot,
+    };
+    const recover = this.#tamper.recover;
+    const group = new PaxosGroup(
+      {
+        self: node.id,
+        members: this.#nodes.map(({ id }) => id),
+        window: 4,
+        leaseMs: LEASE_MS,
+        clockDriftPpm: DRIFT_PPM,
+        electionTicksMin: 10,
+        electionTicksMax: 20,
+        retransmitTicks: 2,
+        ...(this.#swarm.smallPages ? { pageEntries: 4 } : {}),
+        random: this.#seed.split(`node ${node.id} life ${node.life}`),
+      },
+      recover !== undefined && node.life > 1 ? recover(found) : found,
+    );
+    node.group = group;
+    group.start();
+    this.#runEffects(node);
+    let isFirst = node.life > 1;
+    const tick = (living: PaxosGroup): void => {
+      const shift = isFirst ? (this.#tamper.firstTickMs ?? 0) : 0;
+      isFirst = false;
+      living.tick(this.localMs(node.id) + shift);
+      this.#scheduleOn(node, TICK_MS / node.clockRate, tick);
+    };
+    this.#scheduleOn(node, this.#faults.below(TICK_MS), tick);
+  }
+
+  #crash(node: WorldNode): void {
+    if (node.group === null) return;
+    this.tally.crashes += 1;
+    // What was written but not synced may have reached the disk: any number of whole batches.
+    const survived = this.#disk.below(node.unsynced.length + 1);
+    for (const { records } of node.unsynced.slice(0, survived)) this.#write(node, records);
+    node.unsynced = [];
+    node.waitingSends = [];
+    node.group = null;
+    node.life += 1;
+    node.pausedUntilMs = 0;
+    node.fetching = false;
+    if (!this.#healed) {
+      this.#schedule(this.#faults.between(1, 800), () => {
+        if (node.group === null) this.#boot(node);
+      });
+    }
+  }
+
+  #runEffects(node: WorldNode): void {
+    if (node.group === null) return;
+    const effects = node.group.takeEffects();
+    for (const effect of effects) {
+      if (!this.#healed && this.#swarm.crashes && this.#faults.chance(1, 1500)) {
+        this.#crash(node);
+        return;
+      }
+      this.#runEffect(node, effect);
+    }
+  }
+
+  #runEffect(node: WorldNode, effect: Effect): void {
+    switch (effect.kind) {
+      case "persist":
+        this.#persist(node, effect.mark, effect.records);
+        break;
+      case "send": {
+        this.witness.sent(effect.message);
+        const after = this.#tamper.send?.(effect).after ?? effect.after;
+        if (after <= node.storedMark) this.#post(node.id, effect.to, effect.message);
+        else node.waitingSends.push({ ...effect, after });
+        break;
+      }
+      case "commit":
+        this.#commit(node, effect.slot, effect.value);
+        break;
+      case "role":
+        if (effect.role === "leader") this.tally.elections += 1;
+        break;
+      case "needSnapshot":
+        this.#fetchSnapshot(node, effect.from);
+        break;
+    }
+  }
+
+  #commit(node: WorldNode, slot: number, value: Uint8Array): void {
+    this.tally.commits += 1;
+    if (value.length === 0) this.tally.noOps += 1;
+    this.witness.committed(node.id, { slot, after: node.committedSlot, value });
+    node.committedSlot = slot;
+    this.#scheduleOn(node, this.#disk.below(4), (group) => {
+      // A snapshot may have overtaken the apply.
+      if (slot <= group.appliedSlot) return;
+      group.applied(slot);
+      if (group.isLeader) this.witness.answered(slot);
+    });
+  }
+
+  // ── disk ────────────────────────────────────────────────────────────────────────────────────
+
+  #persist(node: WorldNode, mark: number, records: readonly PaxosRecord[]): void {
+    node.unsynced.push({ mark, records });
+    const slow = this.#swarm.slowDisks && this.#disk.chance(1, 10);
+    const doneMs = Math.max(node.diskFreeMs, this.#nowMs) + this.#disk.between(1, slow ? 150 : 8);
+    node.diskFreeMs = doneMs;
+    this.#scheduleOn(node, doneMs - this.#nowMs, (group) => {
+      // After a pause completions may come in any order; each covers all marks before it.
+      if (mark <= node.storedMark) return;
+      while (node.unsynced[0] !== undefined && node.unsynced[0].mark <= mark) {
+        this.#write(node, node.unsynced.shift()?.records ?? []);
+      }
+      node.storedMark = mark;
+      const waiting = node.waitingSends;
+      node.waitingSends = [];
+      for (const send of waiting) {
+        if (send.after <= mark) this.#post(node.id, send.to, send.message);
+        else node.waitingSends.push(send);
+      }
+      group.stored(mark);
+    });
+  }
+
+  #write(node: WorldNode, records: readonly PaxosRecord[]): void {
+    for (const record of records) {
+      this.witness.durable(node.id, record);
+      if (record.kind === "promise") node.promised = record.ballot;
+      else if (record.slot > node.checkpointSlot) node.accepted.push(record);
+    }
+  }
+
+  /** Checkpoints some nodes; some of those cut their log at once, others keep a tail. */
+  #checkpoint(): void {
+    for (const node of this.#nodes) {
+      if (node.group === null || this.#disk.chance(1, 2)) continue;
+      const slot = node.group.appliedSlot;
+      this.#putCheckpoint(node, slot);
+      const tail = this.#disk.pick([0, 0, 3]);
+      if (slot - tail > node.group.cutSlot) node.group.compact(slot - tail);
+    }
+    this.#schedule(300, () => {
+      this.#checkpoint();
+    });
+  }
+
+  #putCheckpoint(node: WorldNode, slot: number): void {
+    node.checkpointSlot = slot;
+    node.accepted = node.accepted.filter((entry) => entry.slot > slot);
+  }
+
+  #fetchSnapshot(node: WorldNode, from: number): void {
+    if (node.fetching) return;
+    node.fetching = true;
+    this.#scheduleOn(node, this.#network.between(5, 40), (group) => {
+      node.fetching = false;
+      const slot = this.#node(from).group?.appliedSlot ?? 0;
+      if (slot <= group.chosenSlot || group.isLeader || this.#isBlocked(from, node.id)) return;
+      this.tally.snapshots += 1;
+      this.#putCheckpoint(node, slot);
+      node.committedSlot = slot;
+      group.installed(slot);
+    });
+  }
+
+  // ── network ─────────────────────────────────────────────────────────────────────────────────
+
+  #isBlocked(from: number, to: number): boolean {
+    return this.#blocked.has(from * 256 + to);
+  }
+
+  #post(from: number, to: number, message: PaxosMessage): void {
+    const network = this.#network;
+    if (this.#isBlocked(from, to) || (this.#lossy && network.chance(1, 12))) {
+      this.tally.drops += 1;
+      return;
+    }
+    let copies = 1;
+    if (!this.#healed && this.#swarm.duplication && network.chance(1, 8)) copies = 2;
+    this.tally.duplicates += copies - 1;
+    for (let copy = 0; copy < copies; copy += 1) {
+      const late = !this.#healed && this.#swarm.longDelays && network.chance(1, 15);
+      this.#scheduleOn(this.#node(to), network.between(1, late ? 400 : 12), (group) => {
+        this.#deliver(group, { from, to, message });
+      });
+    }
+  }
+
+  get #lossy(): boolean {
+    return !this.#healed && this.#swarm.loss;
+  }
+
+  #deliver(group: PaxosGroup, letter: Letter): void {
+    if (letter.message.kind === "learned") this.tally.learned += letter.message.entries.length;
+    const letters = this.#tamper.deliver?.(letter, this) ?? [letter];
+    for (const { from, message } of letters) {
+      if (from !== letter.to) group.step(from, message, this.localMs(letter.to));
+    }
+  }
+
+  // ── workload and faults ─────────────────────────────────────────────────────────────────────
+
+  #propose(): void {
+    if (this.#nowMs > FAULTS_MS + QUIET_MS - STILL_MS) return;
+    const node = this.#workload.pick(this.#nodes);
+    const { group } = node;
+    if (group !== null && node.pausedUntilMs <= this.#nowMs) {
+      const burst = this.#workload.between(1, 3);
+      for (let count = 0; count < burst && group.canPropose(); count += 1) {
+        const value = new Uint8Array(4);
+        new DataView(value.buffer).setUint32(0, this.#nextValue);
+        this.#nextValue += 1;
+        this.tally.proposals += 1;
+        group.propose(value);
+      }
+      this.#runEffects(node);
+    }
+    this.#schedule(this.#workload.between(1, 20), () => {
+      this.#propose();
+    });
+  }
+
+  #fault(): void {
+    if (this.#healed) return;
+    const node = this.#faults.pick(this.#nodes);
+    // Faults that hit the leader are the interesting ones.
+    const leader = this.#nodes.find(({ group }) => group?.isLeader === true);
+    const victim = leader !== undefined && this.#faults.chance(1, 2) ? leader : node;
+    switch (this.#faults.below(5)) {
+      case 0:
+        if (this.#swarm.crashes) this.#crash(victim);
+        break;
+      case 1:
+      case 2:
+        if (this.#swarm.partitions) this.#partition(victim);
+        break;
+      case 3:
+        if (!this.#swarm.pauses) break;
+        this.tally.pauses += 1;
+        victim.pausedUntilMs = this.#nowMs + this.#faults.between(10, 3 * LEASE_MS);
+        break;
+      default:
+        if (this.#swarm.handovers) this.#handOver();
+        break;
+    }
+    this.#schedule(this.#faults.between(20, 300), () => {
+      this.#fault();
+    });
+  }
+
+  #handOver(): void {
+    for (const node of this.#nodes) {
+      if (node.group?.isLeader !== true || node.pausedUntilMs > this.#nowMs) continue;
+      if (node.group.handOver(this.#faults.pick(this.#nodes).id)) this.tally.handovers += 1;
+      this.#runEffects(node);
+    }
+  }
+
+  #partition(victim: WorldNode): void {
+    this.tally.partitions += 1;
+    this.#blocked.clear();
+    const kind = this.#faults.below(4);
+    for (const other of this.#nodes) {
+      if (other === victim) continue;
+      const out = victim.id * 256 + other.id;
+      const back = other.id * 256 + victim.id;
+      const hit = kind !== 3 || this.#faults.chance(1, 2);
+      if (kind !== 0 && kind !== 1 && hit) this.#blocked.add(out);
+      if (kind !== 0 && kind !== 2 && hit) this.#blocked.add(back);
+    }
+  }
+
+  #heal(): void {
+    this.#healed = true;
+    this.#blocked.clear();
+    for (const node of this.#nodes) {
+      node.pausedUntilMs = Math.min(node.pausedUntilMs, this.#nowMs);
+      if (node.group === null) this.#boot(node);
+    }
+  }
+
+  // ── checks ──────────────────────────────────────────────────────────────────────────────────
+
+  #checkLeases(): void {
+    let holders = 0;
+    for (const { id, group } of this.#nodes) {
+      if (group?.isLeader !== true) continue;
+      const nowMs = this.localMs(id);
+      if (group.leaseValidUntil > nowMs) holders += 1;
+      if (!group.canRead(nowMs)) continue;
+      this.tally.readable += 1;
+      this.witness.read(id, group.appliedSlot);
+    }
+    if (holders > 1) throw new Error(`[P8] two leases at ${this.#nowMs}: ${this.describe()}`);
+  }
+
+  #checkAlive(before: number): void {
+    const leader = this.#nodes.find(({ id, group }) => group?.canRead(this.localMs(id)) === true);
+    if (leader?.group === null || leader === undefined) {
+      throw new Error(`liveness: nobody leads after healing: ${this.describe()}`);
+    }
+    if (this.witness.lastCommitted <= before) {
+      throw new Error(`liveness: nothing was decided after healing: ${this.describe()}`);
+    }
+    for (const { group } of this.#nodes) {
+      if (group?.chosenSlot !== leader.group.chosenSlot) {
+        throw new Error(`liveness: a node stays behind: ${this.describe()}`);
+      }
+    }
+  }
+
+  /** All nodes, one per line. */
+  describe(): string {
+    const lines = this.#nodes.map(({ id, group }) => group?.describe() ?? `n${id} down`);
+    return `${this.#nowMs} ms\n  ${lines.join("\n  ")}`;
+  }
+}
