@@ -26,14 +26,20 @@ const SHORT_NUMBER_LIMIT = 2 ** 52;
 /** Byte of the long form of `number`; odd, so no doubled number begins with it alone. */
 const LONG_NUMBER = 1;
 
+/** Makes a writer's buffers; the storage shares its buffers with another thread. */
+export type Allocate = (bytes: number) => Uint8Array;
+
 /** A growing buffer to write into; see the table above for the formats. */
 export class ByteWriter {
+  readonly #allocate: Allocate;
   #bytes: Uint8Array;
   #view: DataView;
   #length = 0;
 
-  constructor(initialBytes: number = INITIAL_BYTES) {
-    this.#bytes = new Uint8Array(initialBytes);
+  /** `allocate` must give a buffer of its own for each call, not a part of one. */
+  constructor(initialBytes: number = INITIAL_BYTES, allocate: Allocate = plainBytes) {
+    this.#allocate = allocate;
+    this.#bytes = allocate(initialBytes);
     this.#view = new DataView(this.#bytes.buffer);
   }
 
@@ -46,7 +52,7 @@ export class ByteWriter {
   reset(): void {
     this.#length = 0;
     if (this.#bytes.length <= MOST_KEPT_BYTES) return;
-    this.#bytes = new Uint8Array(INITIAL_BYTES);
+    this.#bytes = this.#allocate(INITIAL_BYTES);
     this.#view = new DataView(this.#bytes.buffer);
   }
 
@@ -57,7 +63,7 @@ export class ByteWriter {
   reserve(count: number): void {
     const needed = this.#length + count;
     if (needed <= this.#bytes.length) return;
-    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+    const grown = this.#allocate(Math.max(needed, this.#bytes.length * 2));
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
     this.#view = new DataView(grown.buffer);
@@ -162,6 +168,10 @@ export class ByteWriter {
   take(): Uint8Array {
     return this.#bytes.slice(0, this.#length);
   }
+}
+
+function plainBytes(bytes: number): Uint8Array {
+  return new Uint8Array(bytes);
 }
 
 /** Reads what a {@link ByteWriter} wrote. Check {@link failed} (or {@link finished}) at the end. */

@@ -22,6 +22,8 @@ export const LOG_VERSION = 1;
 /** Least bytes of a record: its check and four varints. */
 const LEAST_RECORD_BYTES = 8;
 
+const CHECK_BYTES = 4;
+
 /** A turn value as read back. */
 export interface Turn {
   readonly sequence: number;
@@ -29,32 +31,29 @@ export interface Turn {
   readonly records: readonly AcceptedRecord[];
 }
 
-/** Packs turns, one after the other, into one buffer that it uses again. */
-export class TurnWriter {
-  readonly #writer = new ByteWriter(64 * 1024);
-
-  /**
-   * The bytes of a turn, valid until the next call. Each record's value is copied once. Numbers are
-   * whole and from 0 to 2^53 - 1.
-   */
-  pack(sequence: number, records: readonly AcceptedRecord[]): Uint8Array {
-    const writer = this.#writer;
-    writer.reset();
-    writer.u8(LOG_VERSION);
-    writer.varint(sequence);
-    writer.varint(records.length);
-    writer.u32(crc32c(writer.buffer(), 0, writer.length));
-    for (const { group, slot, ballot, value } of records) {
-      const start = writer.length;
-      writer.u32(0);
-      writer.varint(group);
-      writer.varint(slot);
-      writer.varint(ballot);
-      writer.varint(value.length);
-      writer.bytes(value);
-      writer.putU32(start, crc32c(writer.buffer(), start + 4, writer.length));
-    }
-    return writer.written();
+/**
+ * Appends a turn to what the writer holds. Each record's value is copied once. Numbers are whole
+ * and from 0 to 2^53 - 1.
+ */
+export function writeTurn(
+  writer: ByteWriter,
+  sequence: number,
+  records: readonly AcceptedRecord[],
+): void {
+  const head = writer.length;
+  writer.u8(LOG_VERSION);
+  writer.varint(sequence);
+  writer.varint(records.length);
+  writer.u32(crc32c(writer.buffer(), head, writer.length));
+  for (const { group, slot, ballot, value } of records) {
+    const start = writer.length;
+    writer.u32(0);
+    writer.varint(group);
+    writer.varint(slot);
+    writer.varint(ballot);
+    writer.varint(value.length);
+    writer.bytes(value);
+    writer.putU32(start, crc32c(writer.buffer(), start + CHECK_BYTES, writer.length));
   }
 }
 
@@ -92,16 +91,13 @@ export function decodeTurn(bytes: Uint8Array): Turn | string {
   return { sequence, records };
 }
 
-const promiseWriter = new ByteWriter(64);
-
-/** The bytes of a promise, in a buffer of their own. */
-export function encodePromise(promise: PromiseRecord): Uint8Array {
-  promiseWriter.reset();
-  promiseWriter.u8(LOG_VERSION);
-  promiseWriter.varint(promise.group);
-  promiseWriter.varint(promise.ballot);
-  promiseWriter.u32(crc32c(promiseWriter.buffer(), 0, promiseWriter.length));
-  return promiseWriter.take();
+/** Appends a promise to what the writer holds. */
+export function writePromise(writer: ByteWriter, promise: PromiseRecord): void {
+  const start = writer.length;
+  writer.u8(LOG_VERSION);
+  writer.varint(promise.group);
+  writer.varint(promise.ballot);
+  writer.u32(crc32c(writer.buffer(), start, writer.length));
 }
 
 /** The promise of the bytes, or the reason why they are none. */
