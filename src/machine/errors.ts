@@ -1,5 +1,5 @@
 /** The machine's refusals. Texts are those of Redis 7.2 where Redis has the case. */
-import { DATABASE_KEYS_MAX, KEY_BYTES_MAX } from "../base/limits.ts";
+import { KEY_BYTES_MAX } from "../base/limits.ts";
 import type { ErrorReply } from "../base/reply.ts";
 import { errorReply } from "../base/reply.ts";
 
@@ -14,7 +14,7 @@ export const KEY_TOO_LONG = errorReply(`ERR key exceeds maximum allowed size (${
 
 /** Redis's code for a full server, which clients know; the text says what is full. */
 export const TOO_MANY_KEYS = errorReply(
-  `OOM command not allowed: the group holds ${DATABASE_KEYS_MAX} keys in this database`,
+  "OOM command not allowed: too many keys in this database of the group",
 );
 
 export const TOO_MANY_SCRIPTS = errorReply(

@@ -9,7 +9,7 @@
  */
 import { assert } from "../../base/assert.ts";
 import type { Millis, WallMillis } from "../../base/ids.ts";
-import { DATABASE_KEYS_MAX, DATABASES, KEY_BYTES_MAX, VALUE_BYTES_MAX } from "../../base/limits.ts";
+import { DATABASES, KEY_BYTES_MAX, VALUE_BYTES_MAX } from "../../base/limits.ts";
 import type { ErrorReply } from "../../base/reply.ts";
 import type { Digest } from "../digest.ts";
 import { KEY_TOO_LONG, TOO_MANY_KEYS, VALUE_TOO_LONG } from "../errors.ts";
@@ -39,14 +39,19 @@ export class Keyspace {
   readonly #databases: Database[] = Array.from({ length: DATABASES }, () => new Database());
   readonly #flushedBelow: number[] = Array.from({ length: DATABASES }, () => 0);
   readonly #leftovers = new Leftovers();
+  readonly #databaseKeysMax: number;
   #tokenEpoch: number;
   #tokenCounter = 0;
   #reading = false;
   #journal: UndoJournal | null = null;
 
-  constructor(rows: RowLedger, tokenEpoch: number) {
+  constructor(
+    rows: RowLedger,
+    options: { readonly tokenEpoch: number; readonly databaseKeysMax: number },
+  ) {
     this.#rows = rows;
-    this.#tokenEpoch = tokenEpoch;
+    this.#tokenEpoch = options.tokenEpoch;
+    this.#databaseKeysMax = options.databaseKeysMax;
   }
 
   get tokenEpoch(): number {
@@ -105,7 +110,7 @@ export class Keyspace {
   refusal(db: number, key: string, item: Item | null, valueLength: number): ErrorReply | null {
     if (valueLength > VALUE_BYTES_MAX) return VALUE_TOO_LONG;
     if (item !== null) return null;
-    if (this.database(db).size >= DATABASE_KEYS_MAX) return TOO_MANY_KEYS;
+    if (this.database(db).size >= this.#databaseKeysMax) return TOO_MANY_KEYS;
     return this.keyRefusal(key);
   }
 

@@ -63,8 +63,8 @@ export function holds(when: ValueCondition, present: string | null, compare: str
 /** MSET and MSETNX, all or nothing. */
 export function multiSet(keyspace: Keyspace, operation: MultiSetOperation): Reply {
   const { db, keys, values, onlyIfNone } = operation;
-  const refusal = multiSetRefusal(keyspace, operation);
   if (onlyIfNone && keys.some((key) => keyspace.lookup(db, key) !== null)) return 0;
+  const refusal = multiSetRefusal(keyspace, operation);
   if (refusal !== null) return refusal;
   for (const [index, key] of keys.entries()) {
     const value = values[index] ?? "";
