@@ -140,6 +140,39 @@ export const UNAUTHENTICATED_BULK_BYTES_MAX = 16 * 1024;
 /** The longest string V8 makes, 2^29 - 24 characters; a longer argument could not be held. */
 export const STRING_BYTES_MAX = 2 ** 29 - 24;
 
+// --- scripts -------------------------------------------------------------------------------------
+
+/**
+ * Steps of one script: Lua instructions, and what library functions and commands charge for their
+ * work. Some 50 ms; a script runs inside of an entry, and every lock of its group waits for it.
+ */
+export const SCRIPT_STEPS_MAX = 5_000_000;
+
+/** Steps a command called from a script costs beside its own work. */
+export const SCRIPT_COMMAND_STEPS = 50;
+
+/**
+ * Bytes a script may ask the allocator for, frees not counted: bounds the time spent on copying long
+ * strings, which takes few instructions. What lives at one time is bounded by the memory of the
+ * virtual machine, 12 MB.
+ */
+export const SCRIPT_ALLOCATED_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Bytes of a script's answer: a table may name one long string many times. */
+export const SCRIPT_REPLY_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Nesting of a script's answer; a table may contain itself. Redis stops near its C stack's end. */
+export const SCRIPT_REPLY_DEPTH_MAX = 128;
+
+/** Scripts of which an engine remembers what they are; clients that build bodies send ever new ones. */
+export const SCRIPTS_KNOWN_MAX = 4096;
+
+/**
+ * Bytes of compiled scripts an engine keeps; one takes about 50 KB. A script that fell out is
+ * compiled again when it runs, some 30 µs.
+ */
+export const SCRIPT_IMAGES_BYTES_MAX = 16 * 1024 * 1024;
+
 assert(CHECKPOINT_ROWS <= ENTRY_OPERATIONS_MAX, "one entry may already call for a checkpoint");
 assert(KEY_BYTES_MAX <= VALUE_BYTES_MAX, "a key is never longer than a value may be");
 assert(VALUE_BYTES_MAX + KEY_BYTES_MAX <= OPERATION_BYTES_MAX, "one SET fits into an operation");

@@ -11,6 +11,32 @@ import type { Reply } from "../../base/reply.ts";
 export interface ScriptHost {
   /** `redis.call`: executes one command of the script; an error reply is raised or returned by the engine. */
   call(args: readonly string[]): Reply;
+  /** `redis.log`: level 0 (debug) to 3 (warning). Nothing depends on it. */
+  log?(level: number, text: string): void;
+  /** Called before the first command of a script that declared `#!lua flags=no-writes`. */
+  forbidWrites?(): void;
+  /** Short cuts of `call` for scripts that run natively; without them those use `call`. */
+  readonly direct?: DirectCommands;
+}
+
+/**
+ * Commands of the frequent lock scripts without an argument array to build and parse. Each does and
+ * answers exactly what `call` would with the command named. Milliseconds are whole, at least 1 and
+ * below 2^52.
+ */
+export interface DirectCommands {
+  /** `GET key` */
+  get(key: string): Reply;
+  /** `DEL key` */
+  delete(key: string): Reply;
+  /** `EXISTS key` */
+  exists(key: string): Reply;
+  /** `SET key value PX milliseconds` */
+  setFor(key: string, value: string, milliseconds: number): Reply;
+  /** `PEXPIRE key milliseconds` */
+  expireAfter(key: string, milliseconds: number): Reply;
+  /** `PTTL key` */
+  timeToLive(key: string): Reply;
 }
 
 /** How a script ended. */

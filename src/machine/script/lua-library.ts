@@ -1,0 +1,590 @@
+/**
+ * The functions that scripts find beside Lua's own: `redis.*`, `cjson.*`, `bit.*`, and replacements
+ * for the functions of Lua whose answer or running time would not be a matter of the script alone.
+ *
+ * A function raises through the context, which unwinds the JavaScript frames between; none of them
+ * may hold a lock or a changed global across a call into Lua.
+ */
+import { present } from "../../base/assert.ts";
+import { SCRIPT_COMMAND_STEPS } from "../../base/limits.ts";
+import { errorReply, isError, type ErrorReply } from "../../base/reply.ts";
+import { sha1Hex } from "../../base/sha1.ts";
+import { pushReply } from "./conversion.ts";
+import { bitFunctions } from "./lua-bits.ts";
+import type { LuaContext } from "./lua-context.ts";
+import { jsonDecode, jsonEncode, numberText } from "./lua-json.ts";
+import {
+  LUA_ALL_RESULTS,
+  LUA_LIGHT_USERDATA,
+  LUA_NIL,
+  LUA_NUMBER,
+  LUA_STRING,
+  LUA_TABLE,
+  type LuaFunction,
+  type LuaState,
+} from "./lua-module.ts";
+import { findOrMatch, gmatchStep, gsub, TYPE_NAMES } from "./lua-patterns.ts";
+import { argumentText } from "./number-text.ts";
+
+export const READ_ONLY_TABLE = "Attempt to modify a readonly table";
+
+/** Instructions between two calls of the count hook. */
+export const HOOK_INTERVAL = 1000;
+
+const COROUTINE_DEPTH_MAX = 16;
+
+const NO_COMMAND = errorReply("ERR Please specify at least one argument for this redis lib call");
+const BAD_ARGUMENT = errorReply("ERR Lua redis lib command arguments must be strings or integers");
+const WRONG_ARGUMENTS = errorReply("ERR wrong number or type of arguments");
+
+/**
+ * All functions by dotted name; those under `internal.` are for the prelude alone.
+ *
+ * @param context stands for a context that exists only once the functions do
+ */
+export function libraryFunctions(context: LuaContext): Map<string, LuaFunction> {
+  return new Map<string, LuaFunction>([
+    ...redisFunctions(context),
+    ...baseFunctions(context),
+    ...textFunctions(context),
+    ...tableFunctions(context),
+    ...internalFunctions(context),
+    ...[...bitFunctions(context)].map(
+      ([name, call]) => [`bit.${name}`, call] satisfies [string, LuaFunction],
+    ),
+    ["cjson.encode", (state): number => jsonEncode(context, state)],
+    ["cjson.decode", (state): number => jsonDecode(context, state)],
+  ]);
+}
+
+// --- redis ----------------------------------------------------------------------------------------
+
+function redisFunctions(context: LuaContext): [string, LuaFunction][] {
+  const { api } = context;
+  const raiseError = (state: LuaState, error: ErrorReply): number => {
+    pushReply(context, state, error);
+    return api.lua_error(state);
+  };
+  const fail = (state: LuaState, text: string): number =>
+    raiseError(state, errorReply(`ERR ${text}`));
+  return [
+    ["redis.call", (state): number => callCommand(context, state, true)],
+    ["redis.pcall", (state): number => callCommand(context, state, false)],
+    [
+      "redis.error_reply",
+      (state): number => {
+        if (api.lua_gettop(state) !== 1 || !context.isText(state, 1)) {
+          pushReply(context, state, WRONG_ARGUMENTS);
+        } else {
+          pushReply(context, state, errorReply(errorText(context.text(state, 1) ?? "")));
+        }
+        return 1;
+      },
+    ],
+    [
+      "redis.status_reply",
+      (state): number => {
+        if (api.lua_gettop(state) !== 1 || !context.isText(state, 1)) {
+          pushReply(context, state, WRONG_ARGUMENTS);
+          return 1;
+        }
+        api.lua_createtable(state, 0, 1);
+        api.lua_insert(state, 1);
+        context.setField(state, 1, "ok");
+        return 1;
+      },
+    ],
+    [
+      "redis.sha1hex",
+      (state): number => {
+        if (api.lua_gettop(state) !== 1) return fail(state, "wrong number of arguments");
+        const text = context.text(state, 1) ?? "";
+        context.charge(text.length >> 2);
+        context.pushText(state, sha1Hex(text));
+        return 1;
+      },
+    ],
+    [
+      "redis.log",
+      (state): number => {
+        const count = api.lua_gettop(state);
+        if (count < 2) return fail(state, "redis.log() requires two arguments or more.");
+        if (!context.isNumber(state, 1)) {
+          return fail(state, "First argument must be a number (log level).");
+        }
+        const level = Math.trunc(api.lua_tonumber(state, 1));
+        if (!(level >= 0 && level <= 3)) return fail(state, "Invalid debug level.");
+        const words: string[] = [];
+        for (let index = 2; index <= count; index += 1) {
+          const word = context.text(state, index);
+          if (word !== null) words.push(word);
+        }
+        const text = words.join(" ");
+        context.charge(SCRIPT_COMMAND_STEPS + (text.length >> 2));
+        context.host?.log?.(level, text);
+        return 0;
+      },
+    ],
+    [
+      "redis.setresp",
+      (state): number => {
+        if (api.lua_gettop(state) !== 1) {
+          return fail(state, "redis.setresp() requires one argument.");
+        }
+        const version = api.lua_tonumber(state, 1);
+        if (version !== 2 && version !== 3) return fail(state, "RESP version must be 2 or 3.");
+        context.protocol = version;
+        return 0;
+      },
+    ],
+    [
+      // Effects are replicated through the log whatever a script asks; the arguments are checked.
+      "redis.set_repl",
+      (state): number => {
+        if (api.lua_gettop(state) !== 1) {
+          return fail(state, "redis.set_repl() requires two arguments.");
+        }
+        const flags = api.lua_tonumber(state, 1);
+        if (!(flags >= 0 && flags <= 3)) {
+          return fail(
+            state,
+            "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
+          );
+        }
+        return 0;
+      },
+    ],
+    ["redis.replicate_commands", (state): number => pushBoolean(context, state, true)],
+    // Without a debugger attached, Redis does the same.
+    ["redis.breakpoint", (state): number => pushBoolean(context, state, false)],
+    ["redis.debug", (): number => 0],
+  ];
+}
+
+function pushBoolean(context: LuaContext, state: LuaState, value: boolean): number {
+  context.api.lua_pushboolean(state, value ? 1 : 0);
+  return 1;
+}
+
+function callCommand(context: LuaContext, state: LuaState, raising: boolean): number {
+  const { api } = context;
+  const count = api.lua_gettop(state);
+  const args: string[] = [];
+  let bytes = 0;
+  let valid = true;
+  for (let index = 1; index <= count; index += 1) {
+    const type = api.lua_type(state, index);
+    if (type === LUA_STRING) {
+      const text = context.text(state, index) ?? "";
+      bytes += text.length;
+      args.push(text);
+    } else if (type === LUA_NUMBER) {
+      args.push(argumentText(api.lua_tonumber(state, index)));
+    } else {
+      valid = false;
+      break;
+    }
+  }
+  context.charge(SCRIPT_COMMAND_STEPS + count + (bytes >> 4));
+  const host = present(context.host, "a command is called while a script runs");
+  const reply = count === 0 ? NO_COMMAND : valid ? host.call(args) : BAD_ARGUMENT;
+  api.lua_settop(state, 0);
+  pushReply(context, state, reply);
+  return raising && isError(reply) ? api.lua_error(state) : 1;
+}
+
+/**
+ * The error that `redis.error_reply(text)` stands for: a first word is its code, after an optional
+ * `-`; a text of one word has none.
+ */
+function errorText(text: string): string {
+  const bare = text.startsWith("-") ? text.slice(1) : text;
+  const trimmed = bare.replace(/^[\r\n]+|[\r\n]+$/g, "");
+  return bare.includes(" ") ? trimmed : `ERR ${trimmed}`;
+}
+
+// --- base -----------------------------------------------------------------------------------------
+
+function baseFunctions(context: LuaContext): [string, LuaFunction][] {
+  const { api } = context;
+  return [
+    [
+      "tostring",
+      (state): number => {
+        api.luaL_checkany(state, 1);
+        if (api.luaL_callmeta(state, 1, context.constantAt("__tostring")) !== 0) return 1;
+        const type = api.lua_type(state, 1);
+        switch (type) {
+          case LUA_NUMBER:
+            context.pushText(state, numberText(context, state, api.lua_tonumber(state, 1)));
+            return 1;
+          case LUA_STRING:
+            api.lua_pushvalue(state, 1);
+            return 1;
+          case 0:
+            context.pushText(state, "nil");
+            return 1;
+          case 1:
+            context.pushText(state, api.lua_toboolean(state, 1) !== 0 ? "true" : "false");
+            return 1;
+          case LUA_LIGHT_USERDATA:
+            context.pushText(state, "userdata: (nil)");
+            return 1;
+        }
+        // An address would tell replicas apart.
+        context.pushText(state, `${TYPE_NAMES[type] ?? "value"}: 0x000000000000`);
+        return 1;
+      },
+    ],
+    [
+      "next",
+      (state): number => {
+        api.luaL_checktype(state, 1, LUA_TABLE);
+        api.lua_settop(state, 2);
+        context.unseal(state, 1);
+        if (api.lua_next(state, 1) === 0) {
+          api.lua_pushnil(state);
+          return 1;
+        }
+        const keyType = api.lua_type(state, -2);
+        if (keyType >= LUA_TABLE) {
+          context.raise(
+            state,
+            `the order of keys of type ${TYPE_NAMES[keyType] ?? "userdata"} is not deterministic`,
+          );
+        }
+        return 2;
+      },
+    ],
+    [
+      "rawget",
+      (state): number => {
+        api.luaL_checktype(state, 1, LUA_TABLE);
+        api.luaL_checkany(state, 2);
+        api.lua_settop(state, 2);
+        context.unseal(state, 1);
+        api.lua_rawget(state, 1);
+        return 1;
+      },
+    ],
+    [
+      "rawset",
+      (state): number => {
+        api.luaL_checktype(state, 1, LUA_TABLE);
+        api.luaL_checkany(state, 2);
+        api.luaL_checkany(state, 3);
+        api.lua_settop(state, 3);
+        if (context.isSealed(state, 1)) context.raisePlain(state, READ_ONLY_TABLE);
+        api.lua_rawset(state, 1);
+        return 1;
+      },
+    ],
+    [
+      "setmetatable",
+      (state): number => {
+        const type = api.lua_type(state, 2);
+        api.luaL_checktype(state, 1, LUA_TABLE);
+        if (type !== LUA_NIL && type !== LUA_TABLE) {
+          context.argumentError(state, 2, "nil or table expected");
+        }
+        if (context.isSealed(state, 1)) context.raisePlain(state, READ_ONLY_TABLE);
+        if (api.luaL_getmetafield(state, 1, context.constantAt("__metatable")) !== 0) {
+          context.raise(state, "cannot change a protected metatable");
+        }
+        api.lua_settop(state, 2);
+        api.lua_setmetatable(state, 1);
+        return 1;
+      },
+    ],
+    [
+      "collectgarbage",
+      (state): number => {
+        // How much memory is in use, and what is collected when, is nothing a script may see.
+        api.lua_pushnumber(state, 0);
+        return 1;
+      },
+    ],
+    [
+      "pcall",
+      (state): number => {
+        api.luaL_checkany(state, 1);
+        const status = api.lua_pcall(state, api.lua_gettop(state) - 1, LUA_ALL_RESULTS, 0);
+        if (status !== 0 && api.lua_type(state, -1) === LUA_TABLE) {
+          // Redis: of an error of redis.call, the caller gets the text.
+          context.getField(state, api.lua_gettop(state), "err");
+          if (context.isText(state, -1)) api.lua_replace(state, -2);
+        }
+        api.lua_pushboolean(state, status === 0 ? 1 : 0);
+        api.lua_insert(state, 1);
+        return api.lua_gettop(state);
+      },
+    ],
+    ["loadstring", (state): number => loadText(context, state)],
+  ];
+}
+
+/** `loadstring(text, [name])`; precompiled code is taken for text, as in Redis, and fails to compile. */
+function loadText(context: LuaContext, state: LuaState): number {
+  const { api } = context;
+  const text = context.checkText(state, 1);
+  const name = api.lua_type(state, 2) <= 0 ? text : context.checkText(state, 2);
+  context.charge(HOOK_INTERVAL + text.length);
+  const shownName = name.slice(0, name.indexOf("\0") < 0 ? name.length : name.indexOf("\0"));
+  const source = text.startsWith("\x1b") ? ` ${text}` : text;
+  const block = context.borrow(source.length + shownName.length + 2);
+  context.writeText(block, `${source}\0${shownName}\0`);
+  const status = api.luaL_loadbuffer(state, block, source.length, block + source.length + 1);
+  api.free(block);
+  if (status === 0) return 1;
+  api.lua_pushnil(state);
+  api.lua_insert(state, -2);
+  return 2;
+}
+
+// --- string and math ------------------------------------------------------------------------------
+
+function textFunctions(context: LuaContext): [string, LuaFunction][] {
+  const { api } = context;
+  const noRandomness: LuaFunction = (state) =>
+    context.raise(
+      state,
+      "math.random and math.randomseed are not available: a script runs alike on every replica. " +
+        "Pass random values in ARGV",
+    );
+  return [
+    ["math.random", noRandomness],
+    ["math.randomseed", noRandomness],
+    ["string.find", (state): number => findOrMatch(context, state, true)],
+    ["string.match", (state): number => findOrMatch(context, state, false)],
+    ["string.gsub", (state): number => gsub(context, state)],
+    [
+      "string.rep",
+      (state): number => {
+        const text = context.checkText(state, 1);
+        const times = Math.max(0, Math.trunc(api.luaL_checknumber(state, 2)));
+        const length = text.length * times;
+        if (length === 0 || Number.isNaN(length)) {
+          context.pushText(state, "");
+          return 1;
+        }
+        context.charge(length >> 6);
+        const block = context.borrow(Math.min(length, 2 ** 31 - 1));
+        context.writeText(block, text);
+        for (let filled = text.length; filled < length; filled *= 2) {
+          context.moveBytes(block + filled, block, Math.min(filled, length - filled));
+        }
+        api.lua_pushlstring(state, block, length);
+        api.free(block);
+        return 1;
+      },
+    ],
+  ];
+}
+
+// --- table ----------------------------------------------------------------------------------------
+
+function tableFunctions(context: LuaContext): [string, LuaFunction][] {
+  const { api } = context;
+  const checkLength = (state: LuaState): number => {
+    api.luaL_checktype(state, 1, LUA_TABLE);
+    if (context.isSealed(state, 1)) context.raisePlain(state, READ_ONLY_TABLE);
+    return api.lua_objlen(state, 1);
+  };
+  const move = (state: LuaState, from: number, to: number): void => {
+    api.lua_rawgeti(state, 1, from);
+    api.lua_rawseti(state, 1, to);
+  };
+  return [
+    [
+      "table.insert",
+      (state): number => {
+        const length = checkLength(state);
+        const count = api.lua_gettop(state);
+        if (count !== 2 && count !== 3) {
+          context.raise(state, "wrong number of arguments to 'insert'");
+        }
+        const at = count === 2 ? length + 1 : context.optionalInteger(state, 2, length + 1);
+        for (let index = length + 1; index > at; index -= 1) {
+          context.charge(1);
+          move(state, index - 1, index);
+        }
+        api.lua_rawseti(state, 1, at);
+        return 0;
+      },
+    ],
+    [
+      "table.remove",
+      (state): number => {
+        const length = checkLength(state);
+        const at = context.optionalInteger(state, 2, length);
+        if (!(at >= 1 && at <= length)) return 0;
+        context.charge(length - at);
+        api.lua_rawgeti(state, 1, at);
+        for (let index = at; index < length; index += 1) move(state, index + 1, index);
+        api.lua_pushnil(state);
+        api.lua_rawseti(state, 1, length);
+        return 1;
+      },
+    ],
+    [
+      "table.concat",
+      (state): number => {
+        const separator = api.lua_type(state, 2) <= 0 ? "" : context.checkText(state, 2);
+        api.luaL_checktype(state, 1, LUA_TABLE);
+        const first = context.optionalInteger(state, 3, 1);
+        const last = context.optionalInteger(state, 4, api.lua_objlen(state, 1));
+        const parts: string[] = [];
+        for (let index = first; index <= last; index += 1) {
+          api.lua_rawgeti(state, 1, index);
+          const type = api.lua_type(state, -1);
+          if (type !== LUA_STRING && type !== LUA_NUMBER) {
+            const name = TYPE_NAMES[type] ?? "value";
+            context.raise(state, `invalid value (${name}) at index ${index} in table for 'concat'`);
+          }
+          const part = context.text(state, -1) ?? "";
+          context.charge(1 + ((part.length + separator.length) >> 4));
+          parts.push(part);
+          api.lua_settop(state, -2);
+        }
+        context.pushText(state, parts.join(separator));
+        return 1;
+      },
+    ],
+    [
+      "unpack",
+      (state): number => {
+        api.luaL_checktype(state, 1, LUA_TABLE);
+        const first = context.optionalInteger(state, 2, 1);
+        const last = context.optionalInteger(state, 3, api.lua_objlen(state, 1));
+        if (first > last) return 0;
+        const count = last - first + 1;
+        if (count > 2 ** 30 || api.lua_checkstack(state, count) === 0) {
+          context.raise(state, "too many results to unpack");
+        }
+        context.charge(count);
+        for (let index = first; index <= last; index += 1) api.lua_rawgeti(state, 1, index);
+        return count;
+      },
+    ],
+  ];
+}
+
+// --- for the prelude ------------------------------------------------------------------------------
+
+function internalFunctions(context: LuaContext): [string, LuaFunction][] {
+  const { api } = context;
+  return [
+    [
+      // (stand-in, real)
+      "internal.seal",
+      (state): number => {
+        context.seal(state, 1, 2);
+        return 0;
+      },
+    ],
+    ["internal.modified", (state): number => context.raise(state, READ_ONLY_TABLE)],
+    [
+      "internal.missing",
+      (state): number => {
+        const name = context.text(state, 2) ?? "?";
+        return context.raise(
+          state,
+          `Script attempted to access nonexistent global variable '${name}'`,
+        );
+      },
+    ],
+    [
+      // (length): what sorting so many items costs
+      "internal.sorting",
+      (state): number => {
+        const length = api.lua_objlen(state, 1);
+        context.charge(length * (32 - Math.clz32(length)));
+        return 0;
+      },
+    ],
+    [
+      "internal.counted",
+      (): number => {
+        context.charge(HOOK_INTERVAL);
+        return 0;
+      },
+    ],
+    [
+      // string.gmatch(subject, pattern)
+      "string.gmatch",
+      (state): number => {
+        context.checkText(state, 1);
+        context.checkText(state, 2);
+        api.lua_settop(state, 2);
+        api.lua_pushnumber(state, 0);
+        context.pushFunction(state, "internal.gmatch", 3);
+        return 1;
+      },
+    ],
+    ["internal.gmatch", (state): number => gmatchStep(context, state)],
+    [
+      "internal.enter",
+      (state): number => {
+        context.charge(HOOK_INTERVAL);
+        if (context.coroutineDepth >= COROUTINE_DEPTH_MAX) context.raise(state, "C stack overflow");
+        context.coroutineDepth += 1;
+        return 0;
+      },
+    ],
+    [
+      "internal.leave",
+      (): number => {
+        context.coroutineDepth -= 1;
+        return 0;
+      },
+    ],
+    ["internal.failed", (state): number => describeError(context, state)],
+  ];
+}
+
+/** Where the fields of a `lua_Debug` lie, and its size. */
+const DEBUG_WHAT = 12;
+const DEBUG_SOURCE = 16;
+const DEBUG_LINE = 20;
+/** The constant whose block serves as the `lua_Debug`, which is 100 bytes long. */
+export const DEBUG_RECORD = "lua_Debug".padEnd(104);
+
+/**
+ * The error handler of a script: makes a table `{err, source, line}` of what was raised. The place is
+ * that of the Lua function that runs, or of the one that called the library function that raised.
+ */
+function describeError(context: LuaContext, state: LuaState): number {
+  const { api } = context;
+  const record = context.constantAt(DEBUG_RECORD);
+  const wanted = context.constantAt("Sl");
+  let found = api.lua_getstack(state, 1, record) !== 0;
+  if (found) {
+    api.lua_getinfo(state, wanted, record);
+    if (zeroEnded(context, context.readInteger(record + DEBUG_WHAT)) === "C") {
+      found = api.lua_getstack(state, 2, record) !== 0;
+      if (found) api.lua_getinfo(state, wanted, record);
+    }
+  }
+  if (api.lua_type(state, 1) !== LUA_TABLE) {
+    const text = context.text(state, 1) ?? TYPE_NAMES[api.lua_type(state, 1)] ?? "value";
+    api.lua_createtable(state, 0, 3);
+    api.lua_replace(state, 1);
+    context.pushText(state, `ERR ${text}`);
+    context.setField(state, 1, "err");
+  }
+  if (found) {
+    context.pushText(state, zeroEnded(context, context.readInteger(record + DEBUG_SOURCE)));
+    context.setField(state, 1, "source");
+    context.pushText(state, String(context.readInteger(record + DEBUG_LINE)));
+    context.setField(state, 1, "line");
+  }
+  api.lua_settop(state, 1);
+  return 1;
+}
+
+/** The zero-ended string at `address`, at most 200 bytes of it. */
+function zeroEnded(context: LuaContext, address: number): string {
+  const text = context.readText(address, 200);
+  const end = text.indexOf("\0");
+  return end < 0 ? text : text.slice(0, end);
+}
