@@ -142,6 +142,13 @@ export function unknownSubcommand(parent: string, sub: string): ErrorReply {
   );
 }
 
+/** A subcommand whose arguments Redis counts by hand. */
+export function wrongSubcommandArity(parent: string, sub: string): ErrorReply {
+  return errorReply(
+    `ERR unknown subcommand or wrong number of arguments for '${cText(sub, 128)}'. Try ${parent.toUpperCase()} HELP.`,
+  );
+}
+
 /**
  * A command that is not there. Redis quotes the arguments until 128 bytes of them are shown and
  * prints C strings, which end at a zero byte; clients look for the words and the quoted name.

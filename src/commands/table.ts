@@ -4,7 +4,13 @@
  *
  * When you add a command: its spec in a file of its own or of its family, a row in `ALL`.
  */
-import type { Reply } from "../base/reply.ts";
+import { present } from "../base/assert.ts";
+import type { ErrorReply, Reply } from "../base/reply.ts";
+import { clientSpec } from "./client.ts";
+import { askingSpec, clusterSpec, readonlySpec, readwriteSpec } from "./cluster.ts";
+import { commandSpec } from "./command.ts";
+import { configSpec } from "./config.ts";
+import { echoSpec, pingSpec, quitSpec, resetSpec, selectSpec } from "./connection.ts";
 import type {
   CommandSpec,
   Parsed,
@@ -13,26 +19,36 @@ import type {
   ServerPort,
   Session,
 } from "./contract.ts";
-import { copySpec, existsSpec, renameSpec, renamenxSpec, touchSpec, typeSpec } from "./keys.ts";
 import { delSpec, delexSpec, delifeqSpec, unlinkSpec } from "./delete.ts";
-import { dbsizeSpec, keysSpec, randomkeySpec, scanSpec } from "./scan.ts";
 import { NO_AUTH_REPLY, unknownCommand, unknownSubcommand, wrongArity } from "./errors.ts";
 import { evalRoSpec, evalSpec, evalshaRoSpec, evalshaSpec } from "./eval.ts";
-import { echoSpec, pingSpec, quitSpec, resetSpec, selectSpec } from "./connection.ts";
 import { expireSpec, expireatSpec, persistSpec, pexpireSpec, pexpireatSpec } from "./expire.ts";
-import { expiretimeSpec, pexpiretimeSpec, pttlSpec, ttlSpec } from "./ttl.ts";
 import { flushallSpec, flushdbSpec } from "./flush.ts";
 import { getSpec, getdelSpec, mgetSpec, strlenSpec } from "./get.ts";
 import { getexSpec } from "./getex.ts";
-import { getsetSpec, psetexSpec, setexSpec, setnxSpec } from "./set-old.ts";
 import { authSpec, helloSpec } from "./hello.ts";
 import { appendSpec, decrSpec, decrbySpec, incrSpec, incrbySpec } from "./increment.ts";
-import { limitError } from "./operation-limits.ts";
-import { refusing } from "./plans.ts";
+import { infoSpec } from "./info.ts";
+import { copySpec, existsSpec, renameSpec, renamenxSpec, touchSpec, typeSpec } from "./keys.ts";
 import { lockInfoSpec, lockTokenSpec } from "./lock.ts";
 import { msetSpec, msetnxSpec } from "./mset.ts";
+import { objectSpec } from "./object.ts";
+import { limitError } from "./operation-limits.ts";
+import { refusing } from "./plans.ts";
+import { dbsizeSpec, keysSpec, randomkeySpec, scanSpec } from "./scan.ts";
 import { scriptSpec } from "./script.ts";
+import {
+  lastsaveSpec,
+  roleSpec,
+  shutdownSpec,
+  timeSpec,
+  waitSpec,
+  waitaofSpec,
+} from "./server-state.ts";
+import { getsetSpec, psetexSpec, setexSpec, setnxSpec } from "./set-old.ts";
 import { setSpec } from "./set.ts";
+import { slowlogSpec } from "./slowlog.ts";
+import { expiretimeSpec, pexpiretimeSpec, pttlSpec, ttlSpec } from "./ttl.ts";
 
 /** All commands, by group and name; COMMAND and the README list them in this order. */
 export const ALL: readonly CommandSpec[] = [
@@ -75,6 +91,9 @@ export const ALL: readonly CommandSpec[] = [
   ttlSpec,
   typeSpec,
   unlinkSpec,
+  objectSpec,
+  waitSpec,
+  waitaofSpec,
   lockInfoSpec,
   lockTokenSpec,
   evalSpec,
@@ -89,9 +108,27 @@ export const ALL: readonly CommandSpec[] = [
   quitSpec,
   resetSpec,
   selectSpec,
+  clientSpec,
+  commandSpec({
+    all: () => ALL,
+    named: (name) => commandNamed(name)?.spec ?? null,
+    called: (args) => lookup(args)?.spec ?? null,
+    hasArity,
+  }),
+  configSpec,
   dbsizeSpec,
   flushallSpec,
   flushdbSpec,
+  infoSpec,
+  lastsaveSpec,
+  roleSpec,
+  shutdownSpec,
+  slowlogSpec,
+  timeSpec,
+  askingSpec,
+  clusterSpec,
+  readonlySpec,
+  readwriteSpec,
 ];
 
 /** A command as dispatch needs it: what its flags say, and its subcommands by their names. */
@@ -172,8 +209,9 @@ export function planCommand(args: readonly string[], session: Session, server: S
   if (!hasArity(spec, args.length)) return { kind: "reply", reply: wrongArity(spec.name) };
   if (!session.authenticated && !command.beforeAuth) return { kind: "reply", reply: NO_AUTH_REPLY };
   if (spec.parse !== undefined) return planParsed(spec.parse(args, session.db));
-  if (spec.plan !== undefined) return planChecked(spec.plan(args, session, server));
-  return { kind: "reply", reply: wrongArity(spec.name) };
+  // What has only subcommands cannot come here: its name alone has too few arguments.
+  const plan = present(spec.plan, "a command has parse or plan");
+  return planChecked(plan(args, session, server));
 }
 
 /** The error for arguments that {@link lookup} finds nothing for. */
@@ -204,11 +242,8 @@ function planRefusal(refused: RefusedIfPresent): Plan {
 
 /** Bounds of the operations that plans carry; a script's are checked as the operation it becomes. */
 function planChecked(plan: Plan): Plan {
-  const error =
-    plan.kind === "script"
-      ? limitError({ ...plan, kind: "eval", db: 0 })
-      : plan.kind === "every-group" || plan.kind === "group"
-        ? limitError(plan.operation)
-        : null;
+  let error: ErrorReply | null = null;
+  if ("operation" in plan) error = limitError(plan.operation);
+  else if (plan.kind === "script") error = limitError({ ...plan, kind: "eval", db: 0 });
   return error === null ? plan : { kind: "reply", reply: error };
 }
