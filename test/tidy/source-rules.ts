@@ -72,11 +72,6 @@ export const bannedWords: readonly Word[] = [
     example: 'parseInt("12x", 10);',
   },
   {
-    pattern: /\b(?:un)?escape\(/,
-    instead: "use encodeURIComponent or decodeURIComponent",
-    example: "unescape(text);",
-  },
-  {
     pattern: /@ts-(?:ignore|nocheck)\b/,
     instead: "use @ts-expect-error with a reason, or fix the type",
     example: "// @ts-ignore",
@@ -215,7 +210,7 @@ export const sourceRules: readonly SourceRule[] = [
     check: (file) =>
       lines(
         file,
-        /\bconsole\.\w+\(|\bdebugger\b|\bprocess\.std(?:out|err)\b/,
+        /\bconsole\.\w+\(|^\s*debugger;|\bprocess\.std(?:out|err)\b/,
         "use the logger that node hands down",
       ),
     offends: [
