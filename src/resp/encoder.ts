@@ -22,7 +22,7 @@
  * An idle connection holds no block at all. Small blocks are cut from Node's shared pool, so a new
  * one per turn is cheap.
  */
-import { assert, unreachable } from "../base/assert.ts";
+import { assert, present, unreachable } from "../base/assert.ts";
 import type { Reply } from "../base/reply.ts";
 import { OK } from "../base/reply.ts";
 import { formatDouble } from "./double.ts";
@@ -61,6 +61,9 @@ export class ReplyWriter {
   #length = 0;
   #firstBlockBytes = BLOCK_BYTES_MIN;
 
+  /** Aggregates whose header is written, outermost first; empty between replies. */
+  readonly #open: { readonly items: readonly Reply[]; next: number }[] = [];
+
   /** Bytes written since the last {@link take}. */
   get length(): number {
     return this.#length;
@@ -68,17 +71,9 @@ export class ReplyWriter {
 
   /** Appends one reply. */
   write(reply: Reply, protocol: Protocol): void {
-    if (typeof reply === "string") {
-      this.#bulk(reply);
-    } else if (typeof reply === "number") {
-      this.#integer(reply);
-    } else if (reply === null) {
-      this.#ascii(protocol === 2 ? "$-1\r\n" : "_\r\n");
-    } else if (reply === OK) {
-      this.#ascii("+OK\r\n");
-    } else {
-      this.#rare(reply, protocol);
-    }
+    if (this.#frequent(reply, protocol)) return;
+    this.#rare(reply, protocol);
+    this.#finishAggregates(protocol);
   }
 
   /**
@@ -94,13 +89,24 @@ export class ReplyWriter {
     return bytes;
   }
 
+  /** Writes the replies of the hot path; false when it is another one. */
+  #frequent(reply: Reply, protocol: Protocol): reply is string | number | null {
+    if (typeof reply === "string") this.#bulk(reply);
+    else if (typeof reply === "number") this.#integer(reply);
+    else if (reply === null) this.#ascii(protocol === 2 ? "$-1\r\n" : "_\r\n");
+    else if (reply === OK) this.#ascii("+OK\r\n");
+    else return false;
+    return true;
+  }
+
+  /** Writes any other reply; of an aggregate only the header, its items are left open. */
   #rare(reply: Exclude<Reply, string | number | null>, protocol: Protocol): void {
     if (typeof reply === "bigint") {
       this.#bigInteger(reply, protocol);
       return;
     }
     if (isArray(reply)) {
-      this.#aggregate(STAR, reply, protocol);
+      this.#aggregate(STAR, reply);
       return;
     }
     switch (reply.kind) {
@@ -116,16 +122,13 @@ export class ReplyWriter {
       case "map":
         if (protocol === 2) this.#header(STAR, reply.entries.length * 2);
         else this.#header(0x25, reply.entries.length);
-        for (const [key, value] of reply.entries) {
-          this.write(key, protocol);
-          this.write(value, protocol);
-        }
+        this.#open.push({ items: reply.entries.flat(1), next: 0 });
         return;
       case "set":
-        this.#aggregate(protocol === 2 ? STAR : 0x7e, reply.items, protocol);
+        this.#aggregate(protocol === 2 ? STAR : 0x7e, reply.items);
         return;
       case "push":
-        this.#aggregate(protocol === 2 ? STAR : 0x3e, reply.items, protocol);
+        this.#aggregate(protocol === 2 ? STAR : 0x3e, reply.items);
         return;
       case "double":
         if (protocol === 2) this.#bulk(formatDouble(reply.value));
@@ -143,9 +146,30 @@ export class ReplyWriter {
     }
   }
 
-  #aggregate(type: number, items: readonly Reply[], protocol: Protocol): void {
+  #aggregate(type: number, items: readonly Reply[]): void {
     this.#header(type, items.length);
-    for (const item of items) this.write(item, protocol);
+    this.#open.push({ items, next: 0 });
+  }
+
+  /**
+   * Writes the items of the open aggregates, innermost first. A loop and not a recursion: a script
+   * may return tables nested as deep as it likes, and a stack overflow here would end the process.
+   */
+  #finishAggregates(protocol: Protocol): void {
+    const open = this.#open;
+    while (open.length > 0) {
+      const frame = present(open.pop(), "an open aggregate");
+      const { items } = frame;
+      for (let next = frame.next; next < items.length; next += 1) {
+        const item = items[next] ?? null;
+        if (this.#frequent(item, protocol)) continue;
+        // Another aggregate comes first; this one goes on behind it.
+        frame.next = next + 1;
+        open.push(frame);
+        this.#rare(item, protocol);
+        break;
+      }
+    }
   }
 
   #integer(value: number): void {

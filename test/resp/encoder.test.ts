@@ -237,6 +237,13 @@ suite("resp/encoder writer", (test) => {
     assert.ok(writer.take().buffer.byteLength <= 16 * 1024);
   });
 
+  test("nesting a hundred thousand deep is written, not a stack overflow", () => {
+    let reply: Reply = "x";
+    for (let depth = 0; depth < 100_000; depth += 1) reply = [reply];
+
+    assert.is(encodeReply(reply, 2).length, 100_000 * "*1\r\n".length + "$1\r\nx\r\n".length);
+  });
+
   test("a million small replies take blocks that double, not one each", () => {
     const writer = new ReplyWriter();
     for (let round = 0; round < 1_000_000; round += 1) writer.write(7, 2);
