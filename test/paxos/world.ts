@@ -87,6 +87,12 @@ interface Swarm {
   readonly checkpoints: boolean;
   readonly handovers: boolean;
   readonly smallPages: boolean;
+  /** Hardly any lease and short timeouts: many candidates at once, so that ballots must do it all. */
+  readonly nervous: boolean;
+  /** One effect in so many is the last of its node's life. */
+  readonly crashOdds: number;
+  /** A crashed node is back within this many milliseconds. */
+  readonly downMs: number;
 }
 
 /** What happened in a run; a test sums these up to see that it was not vacuous. */
@@ -165,6 +171,9 @@ export class World {
       checkpoints: swarm.chance(2, 3),
       handovers: swarm.chance(2, 3),
       smallPages: swarm.chance(1, 2),
+      nervous: swarm.chance(1, 3),
+      crashOdds: swarm.pick([2000, 2000, 200]),
+      downMs: swarm.pick([10, 100, 800]),
     };
     const clocks = root.split("clocks");
     const driftPpm = tamper.driftPpm ?? DRIFT_PPM;
@@ -280,10 +289,11 @@ export class World {
         self: node.id,
         members: this.#nodes.map(({ id }) => id),
         window: 4,
-        leaseMs: LEASE_MS,
+        leaseMs: this.#swarm.nervous ? 5 : LEASE_MS,
         clockDriftPpm: DRIFT_PPM,
-        electionTicksMin: 10,
-        electionTicksMax: 20,
+        heartbeatTicks: this.#swarm.nervous ? 1 : 2,
+        electionTicksMin: this.#swarm.nervous ? 3 : 10,
+        electionTicksMax: this.#swarm.nervous ? 9 : 20,
         retransmitTicks: 2,
         ...(this.#swarm.smallPages ? { pageEntries: 4 } : {}),
         random: this.#seed.split(`node ${node.id} life ${node.life}`),
@@ -298,7 +308,8 @@ export class World {
       const shift = isFirst ? (this.#tamper.firstTickMs ?? 0) : 0;
       isFirst = false;
       living.tick(this.localMs(node.id) + shift);
-      this.#scheduleOn(node, TICK_MS / node.clockRate, tick);
+      // Even in true time, so that a node with a slow clock leads as often as any other.
+      this.#scheduleOn(node, TICK_MS, tick);
     };
     this.#scheduleOn(node, this.#faults.below(TICK_MS), tick);
   }
@@ -316,7 +327,7 @@ export class World {
     node.pausedUntilMs = 0;
     node.fetching = false;
     if (!this.#healed) {
-      this.#schedule(this.#faults.between(1, 800), () => {
+      this.#schedule(this.#faults.between(1, this.#swarm.downMs), () => {
         if (node.group === null) this.#boot(node);
       });
     }
@@ -326,12 +337,23 @@ export class World {
     if (node.group === null) return;
     const effects = node.group.takeEffects();
     for (const effect of effects) {
-      if (!this.#healed && this.#swarm.crashes && this.#faults.chance(1, 1500)) {
+      if (this.#crashesAt(this.#swarm.crashOdds)) {
         this.#crash(node);
         return;
       }
       this.#runEffect(node, effect);
+      // A promise just given is the worst thing to forget; here, if it left too early.
+      const promised = effect.kind === "send" && effect.message.kind === "promise";
+      if (promised && this.#crashesAt(6)) {
+        this.#crash(node);
+        return;
+      }
     }
+  }
+
+  /** Whether this is the end of a node, with odds of one in `odds`. */
+  #crashesAt(odds: number): boolean {
+    return !this.#healed && this.#swarm.crashes && this.#faults.chance(1, odds);
   }
 
   #runEffect(node: WorldNode, effect: Effect): void {
@@ -391,7 +413,9 @@ export class World {
         if (send.after <= mark) this.#post(node.id, send.to, send.message);
         else node.waitingSends.push(send);
       }
-      group.stored(mark);
+      const promised = waiting.some((send) => send.message.kind === "promise");
+      if (promised && this.#crashesAt(6)) this.#crash(node);
+      else group.stored(mark);
     });
   }
 
@@ -499,9 +523,16 @@ export class World {
     // Faults that hit the leader are the interesting ones.
     const leader = this.#nodes.find(({ group }) => group?.isLeader === true);
     const victim = leader !== undefined && this.#faults.chance(1, 2) ? leader : node;
-    switch (this.#faults.below(5)) {
+    switch (this.#faults.below(6)) {
       case 0:
         if (this.#swarm.crashes) this.#crash(victim);
+        break;
+      case 5:
+        // Whoever was cut off from the leader alone now finds a voter without memory.
+        if (this.#swarm.crashes && this.#swarm.partitions && leader !== undefined) {
+          this.#isolate(leader, "both");
+          this.#crash(node);
+        }
         break;
       case 1:
       case 2:
@@ -530,16 +561,18 @@ export class World {
   }
 
   #partition(victim: WorldNode): void {
+    this.#isolate(victim, this.#faults.pick(["none", "in", "out", "both", "some", "link"]));
+  }
+
+  #isolate(victim: WorldNode, shape: "none" | "in" | "out" | "both" | "some" | "link"): void {
     this.tally.partitions += 1;
     this.#blocked.clear();
-    const kind = this.#faults.below(4);
+    const link = this.#faults.pick(this.#nodes);
     for (const other of this.#nodes) {
-      if (other === victim) continue;
-      const out = victim.id * 256 + other.id;
-      const back = other.id * 256 + victim.id;
-      const hit = kind !== 3 || this.#faults.chance(1, 2);
-      if (kind !== 0 && kind !== 1 && hit) this.#blocked.add(out);
-      if (kind !== 0 && kind !== 2 && hit) this.#blocked.add(back);
+      if (other === victim || (shape === "link" && other !== link)) continue;
+      if (shape === "none" || (shape === "some" && this.#faults.chance(1, 2))) continue;
+      if (shape !== "in") this.#blocked.add(victim.id * 256 + other.id);
+      if (shape !== "out") this.#blocked.add(other.id * 256 + victim.id);
     }
   }
 
@@ -568,7 +601,9 @@ export class World {
   }
 
   #checkAlive(before: number): void {
-    const leader = this.#nodes.find(({ id, group }) => group?.canRead(this.localMs(id)) === true);
+    const leader = this.#nodes.find(({ id, group }) =>
+      this.#swarm.nervous ? group?.isLeader === true : group?.canRead(this.localMs(id)) === true,
+    );
     if (leader?.group === null || leader === undefined) {
       throw new Error(`liveness: nobody leads after healing: ${this.describe()}`);
     }
