@@ -106,10 +106,6 @@ export const ERROR_CODES: readonly ErrorCode[] = [
 export const CROSS_SLOT =
   "CROSSSLOT Keys in request don't hash to the same slot; give keys that belong together one hash tag, as in {order7}:a and {order7}:b";
 
-/** A key that a script touches outside its group; the engine adds the place in the script. */
-export const SCRIPT_CROSS_SLOT =
-  "CROSSSLOT Script attempted to access a key of another group; give keys that belong together one hash tag, as in {order7}:a and {order7}:b";
-
 /** EVALSHA of an unknown script. Clients match the first word with the space behind it. */
 export const NO_SCRIPT = "NOSCRIPT No matching script. Please use EVAL.";
 
