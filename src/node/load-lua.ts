@@ -75,6 +75,9 @@ interface Glue {
   readonly [name: `f${number}`]: Callable;
 }
 
+/** Bytes around the end of the heap that an image holds. */
+const TAIL_BYTES = 256;
+
 /** Thrown through the script by `unwind`; never leaves this file. */
 const UNWINDING = new Error("the script was ended");
 
@@ -90,11 +93,13 @@ class Image implements LuaImage {
   readonly bytes: number;
   readonly data: Uint8Array;
   readonly heap: Uint8Array;
+  readonly tail: Uint8Array;
 
-  constructor(data: Uint8Array, heap: Uint8Array) {
+  constructor(data: Uint8Array, heap: Uint8Array, tail: Uint8Array) {
     this.data = data;
     this.heap = heap;
-    this.bytes = data.length + heap.length;
+    this.tail = tail;
+    this.bytes = data.length + heap.length + tail.length;
   }
 }
 
@@ -103,6 +108,8 @@ class WebAssemblyLua implements LuaInstance {
   readonly functionIndexes: readonly number[];
   readonly hookIndex: number;
   readonly allocatorIndex: number;
+  readonly scratchAddress: number;
+  readonly scratchBytes = 1024 * 1024;
   readonly #lua: LuaExports;
   readonly #allocated: { value: number };
   readonly #bytes: Latin1Buffer;
@@ -112,6 +119,8 @@ class WebAssemblyLua implements LuaInstance {
   readonly #dataEnd: number;
   readonly #heapStart: number;
   readonly #stackTop: number;
+  /** Around the end of the heap's free space. */
+  readonly #tailStart: number;
 
   constructor(module: CompiledModule, makeLibrary: (instance: LuaInstance) => LuaLibrary) {
     let library: LuaLibrary | null = null;
@@ -128,14 +137,18 @@ class WebAssemblyLua implements LuaInstance {
     this.#heapStart = lua.emscripten_stack_get_base();
     this.#stackTop = lua.stackSave();
     assert(this.#dataStart < this.#dataEnd, "the C data lies below the C stack");
-    assert(this.#dataEnd < this.#heapStart, "the heap lies above the C stack");
+    // The C stack grows down from the heap and never comes near its end: Lua nests 200 calls.
+    this.scratchAddress = this.#dataEnd;
+    const stackBytes = this.#heapStart - this.#dataEnd;
+    assert(stackBytes >= 2 * this.scratchBytes, "the C stack leaves room");
 
-    // The allocator takes the whole heap now: what it would write at the heap's moving end while
-    // taking it piece by piece would not be part of an image.
+    // The allocator takes the whole heap now and from then on cuts pieces off its front, so that
+    // what it keeps lies at the front, and in a few bytes at the end of the one piece.
     const most = lua.memory.buffer.byteLength - this.#heapStart - 64 * 1024;
-    const all = lua.malloc(most);
-    assert(all !== 0, "the heap can be had in one piece");
-    lua.free(all);
+    const whole = lua.malloc(most);
+    assert(whole !== 0, "the heap can be had in one piece");
+    lua.free(whole);
+    this.#tailStart = whole + most - TAIL_BYTES / 2;
 
     library = makeLibrary(this);
     const glue = instantiateGlue(lua, library);
@@ -174,21 +187,34 @@ class WebAssemblyLua implements LuaInstance {
   }
 
   capture(): LuaImage {
-    // A block larger than any gap comes from behind everything that is in use.
-    const behind = this.#lua.malloc(256 * 1024);
-    assert(behind !== 0, "there is room for an image's end");
-    this.#lua.free(behind);
+    // A block too large for the gaps is cut off the free space behind everything in use. A free
+    // piece begins with its size, in front of the block, and its links, where the block is.
+    let behind = 0;
+    for (let wanted = 64 * 1024; ;) {
+      behind = this.#lua.malloc(wanted);
+      assert(behind !== 0, "there is room for an image's end");
+      this.#lua.free(behind);
+      const size = this.readInteger(behind - 4);
+      if (behind + size >= this.#tailStart) break;
+      wanted = size;
+    }
     return new Image(
-      // Not Buffer's own slice, which makes a view.
-      Uint8Array.prototype.slice.call(this.#bytes, this.#dataStart, this.#dataEnd),
-      Uint8Array.prototype.slice.call(this.#bytes, this.#heapStart, behind),
+      this.#copy(this.#dataStart, this.#dataEnd),
+      this.#copy(this.#heapStart, behind + 16),
+      this.#copy(this.#tailStart, this.#tailStart + TAIL_BYTES),
     );
+  }
+
+  #copy(start: number, end: number): Uint8Array {
+    // Not Buffer's own slice, which makes a view.
+    return Uint8Array.prototype.slice.call(this.#bytes, start, end);
   }
 
   restore(image: LuaImage): void {
     assert(image instanceof Image, "an image comes from capture");
     this.#bytes.set(image.data, this.#dataStart);
     this.#bytes.set(image.heap, this.#heapStart);
+    this.#bytes.set(image.tail, this.#tailStart);
     this.#lua.stackRestore(this.#stackTop);
   }
 

@@ -131,7 +131,12 @@ export class ReplyReader {
     this.#bytesLeft = SCRIPT_REPLY_BYTES_MAX;
     this.#breach = null;
     const reply = this.#value(state, 0);
-    return this.#breach === null ? reply : { breach: this.#breach };
+    const breach = this.#broken();
+    return breach === null ? reply : { breach };
+  }
+
+  #broken(): string | null {
+    return this.#breach;
   }
 
   #value(state: LuaState, depth: number): Reply {

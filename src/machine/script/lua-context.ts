@@ -14,9 +14,6 @@ import {
 } from "./lua-module.ts";
 import type { ScriptHost } from "./port.ts";
 
-/** Bytes that strings on their way into Lua pass through; longer ones get a block of their own. */
-const SCRATCH_BYTES = 16 * 1024;
-
 export class LuaContext {
   /** Set while a script runs. */
   host: ScriptHost | null = null;
@@ -30,7 +27,9 @@ export class LuaContext {
   readonly #instance: LuaInstance;
   /** Table indexes of the library's functions by name, known once the machine is set up. */
   #functions: ReadonlyMap<string, number> = new Map();
+  /** Where strings on their way into Lua pass through; longer ones get a block of their own. */
   readonly #scratch: number;
+  readonly #scratchBytes: number;
   readonly #length: number;
   readonly #constants = new Map<string, number>();
   /** Read-only tables: the address of the stand-in, and where the registry holds the real one. */
@@ -40,9 +39,9 @@ export class LuaContext {
   constructor(instance: LuaInstance) {
     this.#instance = instance;
     this.api = instance.api;
-    this.#scratch = this.api.malloc(SCRATCH_BYTES);
-    this.#length = this.api.malloc(8);
-    assert(this.#scratch !== 0 && this.#length !== 0, "a new machine has memory");
+    this.#length = instance.scratchAddress;
+    this.#scratch = instance.scratchAddress + 8;
+    this.#scratchBytes = instance.scratchBytes - 8;
   }
 
   begin(host: ScriptHost | null): void {
@@ -87,7 +86,7 @@ export class LuaContext {
   }
 
   pushText(state: LuaState, text: string): void {
-    if (text.length <= SCRATCH_BYTES) {
+    if (text.length <= this.#scratchBytes) {
       this.#instance.writeText(this.#scratch, text);
       this.api.lua_pushlstring(state, this.#scratch, text.length);
       return;

@@ -12,7 +12,6 @@ const DEPTH_MAX = 1000;
 const SPARSE_RATIO = 2;
 const SPARSE_SAFE = 10;
 
-// eslint-disable-next-line no-control-regex -- these are what JSON escapes
 const ESCAPED = /["\\/\x00-\x1f\x7f]/g;
 const SHORT_ESCAPES: Record<string, string> = {
   '"': '\\"',

@@ -119,6 +119,9 @@ export interface LuaInstance {
   readonly hookIndex: number;
   /** For `lua_newstate`: counts into the allocation counter. */
   readonly allocatorIndex: number;
+  /** Memory for passing things in and out, which no image holds and no Lua uses. */
+  readonly scratchAddress: number;
+  readonly scratchBytes: number;
   /** Bytes asked for since the counter was last set, frees not counted. */
   allocatedBytes(): number;
   setAllocatedBytes(bytes: number): void;

@@ -6,6 +6,7 @@
  * a bound, and decides what a command inside a script means.
  */
 import type { Reply } from "../../base/reply.ts";
+import type { Operation } from "../operation.ts";
 
 /** What a running script may ask of the machine. */
 export interface ScriptHost {
@@ -71,7 +72,7 @@ export interface ScriptCommands {
 export type ScriptCommand =
   | {
       readonly kind: "operation";
-      readonly operation: import("../operation.ts").Operation;
+      readonly operation: Operation;
       readonly write: boolean;
       /** What the script gets instead of the machine's answer. */
       readonly finish?: (reply: Reply) => Reply;

@@ -18,7 +18,10 @@ export function readShebang(body: string): Shebang {
   if (!body.startsWith("#!")) return { problem: null, source: body, noWrites: false };
   const end = body.indexOf("\n");
   if (end < 0) return { problem: "ERR Invalid script shebang" };
-  const [engine = "", ...options] = body.slice(0, end).trim().split(/[ \t\r]+/);
+  const [engine = "", ...options] = body
+    .slice(0, end)
+    .trim()
+    .split(/[ \t\r]+/);
   if (engine !== "#!lua") {
     return { problem: `ERR Unexpected engine in script shebang: ${engine}` };
   }
