@@ -11,7 +11,7 @@ import { execute } from "./execute.ts";
 import type { Keyspace } from "./keyspace/keyspace.ts";
 import type { Operation } from "./operation.ts";
 import { isWrite } from "./operation.ts";
-import type { ScriptCommands, ScriptHost } from "./script/port.ts";
+import type { DirectCommands, ScriptCommands, ScriptHost } from "./script/port.ts";
 import { accessOf } from "./script-access.ts";
 
 /** What scripts of one group run with. */
@@ -22,7 +22,7 @@ export interface ScriptEnvironment {
   readonly ownsEverything: boolean;
 }
 
-export class RunningScript implements ScriptHost {
+export class RunningScript implements ScriptHost, DirectCommands {
   readonly #keyspace: Keyspace;
   readonly #environment: ScriptEnvironment;
   readonly #readOnly: boolean;
@@ -58,6 +58,59 @@ export class RunningScript implements ScriptHost {
           ? this.#run(command.operation)
           : command.finish(this.#run(command.operation));
     }
+  }
+
+  /** The short cuts: `call` without an argument array, for scripts that run natively. */
+  get direct(): DirectCommands {
+    return this;
+  }
+
+  get(key: string): Reply {
+    if (!this.#environment.owns(key)) return FOREIGN_KEY;
+    const item = this.#keyspace.look(this.#db, key);
+    return item === null ? null : item.value;
+  }
+
+  delete(key: string): Reply {
+    return this.#write({ kind: "delete", db: this.#db, keys: [key] });
+  }
+
+  exists(key: string): Reply {
+    if (!this.#environment.owns(key)) return FOREIGN_KEY;
+    return this.#keyspace.look(this.#db, key) === null ? 0 : 1;
+  }
+
+  setFor(key: string, value: string, milliseconds: number): Reply {
+    return this.#write({
+      kind: "set",
+      db: this.#db,
+      key,
+      value,
+      when: "always",
+      compare: "",
+      expireMode: "after",
+      expireMs: milliseconds,
+      answer: "status",
+    });
+  }
+
+  expireAfter(key: string, milliseconds: number): Reply {
+    return this.#write({
+      kind: "expire",
+      db: this.#db,
+      key,
+      expireMode: "after",
+      expireMs: milliseconds,
+      condition: "always",
+    });
+  }
+
+  timeToLive(key: string): Reply {
+    return this.#run({ kind: "ttl", db: this.#db, key, unit: "ms", absolute: false });
+  }
+
+  #write(operation: Operation): Reply {
+    return this.#readOnly ? WRITE_IN_READ_ONLY_SCRIPT : this.#run(operation);
   }
 
   #run(operation: Operation): Reply {

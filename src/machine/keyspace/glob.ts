@@ -1,9 +1,12 @@
 /**
- * Redis's glob patterns, byte for byte as Redis 7.2 reads them.
+ * Redis's glob patterns, as Redis 7.2 reads them.
  *
  *     *        any bytes, also none        [abc]  one of them       [^abc]  none of them
  *     ?        one byte                    [a-z]  a range, either way round
  *     \x       x itself, also in a class   [abc   without its `]` ends with the pattern
+ *
+ * Bytes are unsigned, so `[a-\xff]` means what it says. (In Redis that depends on the processor: where
+ * C's `char` is signed, as on x86, such a range runs the other way round.)
  *
  * One oddity is kept: no pattern but `*` alone and the empty one matches the empty string, since
  * Redis looks at the pattern only while bytes are left.
