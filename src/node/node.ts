@@ -8,12 +8,13 @@ import { scriptCommands } from "../commands/script-commands.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { Settings } from "../config/settings.ts";
 import { VERSION } from "../config/version.ts";
+import { createLuaEngine } from "../machine/script/engine.ts";
 import { Replica } from "../replica/replica.ts";
 import { Dispatcher } from "../server/dispatcher.ts";
 import { Server } from "../server/server.ts";
 import { createServerPort } from "../server/server-port.ts";
 import { systemClock, systemScheduler } from "./clock.ts";
-import { loadScriptEngine } from "./load-lua.ts";
+import { loadLua } from "./load-lua.ts";
 import type { Logger } from "./log.ts";
 import type { DataFolder } from "./data-folder.ts";
 import { openDataFolder } from "./data-folder.ts";
@@ -60,7 +61,7 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
     throw thrown;
   }
   const { storage, recovery, meta } = folder;
-  const scripts = await loadScriptEngine();
+  const scripts = createLuaEngine(await loadLua());
   const groups = meta.groups;
   const replica = new Replica({
     storage,
@@ -100,7 +101,7 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
     server,
     replica,
     groups,
-    storage: () => storage.statistics(),
+    storage,
     port: () => port,
   });
   const { promise: stopped, resolve: resolveStopped, reject: rejectStopped } = deferred();

@@ -10,11 +10,15 @@ import type { Server } from "./server.ts";
 
 const DATABASES = 16;
 
-/** Figures of the storage that INFO shows. */
+/** What INFO shows of the storage. */
+export interface StorageView {
+  statistics(): StorageStatistics;
+  logBytes(group: number): number;
+}
+
 export interface StorageStatistics {
   readonly commits: number;
-  readonly commitMicroseconds: number;
-  logBytes(group: number): number;
+  readonly totalCommitUs: number;
 }
 
 export interface ServerPortOptions {
@@ -23,7 +27,7 @@ export interface ServerPortOptions {
   readonly server: Server;
   readonly replica: Replica;
   readonly groups: number;
-  readonly storage: () => StorageStatistics;
+  readonly storage: StorageView;
   /** The port in use; known once the node listens. */
   readonly port: () => number;
 }
@@ -61,7 +65,7 @@ export function createServerPort(options: ServerPortOptions): ServerPort {
       server.connection(id)?.kill();
     },
     statistics: () => {
-      const storage = options.storage();
+      const storage = options.storage.statistics();
       const counters = server.counters;
       const totals = machineTotals();
       return {
@@ -76,7 +80,7 @@ export function createServerPort(options: ServerPortOptions): ServerPort {
         keyspaceMisses: totals.keyspaceMisses - baseline.keyspaceMisses,
         scriptsCached: replica.scriptCount,
         commits: storage.commits,
-        commitMicroseconds: storage.commitMicroseconds,
+        commitMicroseconds: Math.floor(storage.totalCommitUs),
       };
     },
     groupStatistics: () =>
@@ -91,7 +95,7 @@ export function createServerPort(options: ServerPortOptions): ServerPort {
           appliedSlot: group.machine.appliedSlot,
           chosenSlot: group.paxos.chosenSlot,
           ballot: group.paxos.ballot,
-          logBytes: options.storage().logBytes(group.id),
+          logBytes: options.storage.logBytes(group.id),
           keyspace,
         };
       }),
