@@ -162,7 +162,7 @@ async function listenEverywhere(server: Server, port: number): Promise<AddressIn
   } catch (thrown) {
     const code = (thrown as { readonly code?: unknown }).code;
     if (code !== "EAFNOSUPPORT" && code !== "EADDRNOTAVAIL") throw thrown;
-    return await server.listen(port, ["0.0.0.0"]);
+    return server.listen(port, ["0.0.0.0"]);
   }
 }
 

@@ -11,7 +11,7 @@ import type { Socket } from "node:net";
 import type { Reply } from "../base/reply.ts";
 import { errorReply, isError } from "../base/reply.ts";
 import { ReplyWriter } from "../resp/encoder.ts";
-import { RequestDecoder } from "../resp/decoder.ts";
+import type { RequestDecoder } from "../resp/decoder.ts";
 import type { ReplyOwner } from "./reply-queue.ts";
 import { PendingReply, ReplyQueue } from "./reply-queue.ts";
 import type { ClientSession } from "./session.ts";
