@@ -26,7 +26,7 @@ async function main(argv: readonly string[]): Promise<void> {
         process.stdout.write(serveHelp());
         return;
       }
-      // Loaded only now, so that help and version need no database.
+      // Loaded only now, so that help and version need no logger and no database.
       return (await import("./serve.ts")).serve(rest);
     case "help":
       help(rest);

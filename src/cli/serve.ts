@@ -12,9 +12,8 @@ import { BugError } from "../base/assert.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { loadConfiguration } from "../config/load.ts";
 import type { LogSink } from "../node/log.ts";
-import { createLog, isPretty, standardOutputSink } from "../node/log.ts";
+import { createLog, isPretty, streamSink } from "../node/log.ts";
 import type { RunningNode } from "../node/node.ts";
-import { startNode } from "../node/node.ts";
 import { StartError } from "../node/start-error.ts";
 import { readyText, tryLine } from "./ready.ts";
 
@@ -22,6 +21,9 @@ const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 /** EX_SOFTWARE of sysexits.h. */
 const EXIT_BUG = 70;
+
+/** How long a reader of the log may take for the last lines. */
+const LOG_DRAIN_MS = 1_000;
 
 /** The signals that stop a node, and the exit code when one has to end it at once. */
 const STOP_SIGNALS = { SIGTERM: 143, SIGINT: 130 } as const;
@@ -41,24 +43,26 @@ export async function serve(argv: readonly string[]): Promise<void> {
     return;
   }
   const { configuration } = loaded;
-  const output = { format: configuration.logFormat, terminal: process.stdout.isTTY };
-  const sink = standardOutputSink({ background: !isPretty(output) });
+  const output = { format: configuration.logFormat, terminal: onTerminal() };
+  const sink = streamSink(process.stdout);
   const log = createLog({ ...output, level: configuration.logLevel, sink });
   process.on("uncaughtException", (thrown) => {
-    endByBug(thrown, log, sink);
+    endByBug(thrown, log);
   });
   try {
     const exitCode = await run(configuration, log, sink);
-    sink.flush();
+    await sink.drained(LOG_DRAIN_MS);
     process.exit(exitCode);
   } catch (thrown) {
-    endByBug(thrown, log, sink);
+    endByBug(thrown, log);
   }
 }
 
 async function run(configuration: Configuration, log: Logger, sink: LogSink): Promise<number> {
   const asked = stopSignal();
   let node: RunningNode;
+  // Loaded only now, so that a wrong option is told at once.
+  const { startNode } = await import("../node/node.ts");
   try {
     node = await startNode(configuration, log);
   } catch (thrown) {
@@ -106,22 +110,29 @@ function announce(
   const password = configuration.password !== "";
   const { address, port, directory, version, groups } = node;
   const ready = { address, port, directory, version, groups, password };
-  if (isPretty({ format: configuration.logFormat, terminal: process.stdout.isTTY })) {
+  if (isPretty({ format: configuration.logFormat, terminal: onTerminal() })) {
     sink.write(readyText(ready));
   } else {
     log.info({ address, port, directory, version, groups, try: tryLine(ready) }, "ready");
   }
 }
 
-/** Ends the process without another step: after a bug, no state in memory can be trusted. */
-function endByBug(thrown: unknown, log: Logger, sink: LogSink): never {
+/**
+ * Ends the process without another step: after a bug, no state in memory can be trusted, so nothing
+ * may run while a slow reader takes the log. Both messages are out unless their pipes are full.
+ */
+function endByBug(thrown: unknown, log: Logger): never {
   try {
     log.fatal({ err: thrown }, "stopped by a bug; acknowledged locks are safe on disk");
-    sink.flush();
     complain(`stopped by a bug: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
   } finally {
     process.exit(EXIT_BUG);
   }
+}
+
+/** Whether a person sees the output; Node leaves `isTTY` undefined where it is no terminal. */
+function onTerminal(): boolean {
+  return Boolean(process.stdout.isTTY);
 }
 
 function complain(message: string): void {

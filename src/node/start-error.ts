@@ -5,7 +5,10 @@
  * Whoever throws one has left everything as it was: no file is made, changed or removed.
  */
 
-/** Every reason, for programs; `bad-option` ends with exit code 2, the others with 1. */
+/**
+ * Every reason, for programs. `bad-option` is for values that only the start can find wrong; it ends
+ * with exit code 2, the others with 1.
+ */
 export type StartErrorCode =
   | "bad-option"
   | "port-taken"
@@ -33,11 +36,6 @@ export class StartError extends Error {
     this.code = code;
     this.exitCode = code === "bad-option" ? 2 : 1;
   }
-}
-
-/** An option has a value that only the start could find wrong. */
-export function badOption(message: string): StartError {
-  return new StartError("bad-option", `${message}; see "paxlock help serve"`);
 }
 
 /**
@@ -123,74 +121,6 @@ export function folderError(thrown: unknown, directory: string): unknown {
     default:
       return thrown;
   }
-}
-
-/** The folder has files that no Paxlock wrote. */
-export function folderNotOurs(directory: string): StartError {
-  return new StartError(
-    "folder-not-ours",
-    `the folder ${directory} holds files that are not Paxlock's; choose an empty or a new folder with --dir`,
-  );
-}
-
-/** The folder belongs to a cluster other than `wanted`. */
-export function folderOfAnotherCluster(
-  directory: string,
-  { found, wanted }: { readonly found: string; readonly wanted: string },
-): StartError {
-  return new StartError(
-    "folder-of-another-cluster",
-    `the data folder ${directory} belongs to cluster ${found}, not ${wanted}; choose another folder with --dir or correct --cluster-id`,
-  );
-}
-
-/** The folder belongs to a node with another number. */
-export function folderOfAnotherNode(
-  directory: string,
-  { found, wanted }: { readonly found: number; readonly wanted: number },
-): StartError {
-  return new StartError(
-    "folder-of-another-node",
-    `the data folder ${directory} belongs to node ${found}, not ${wanted}; choose another folder with --dir or correct --node-id`,
-  );
-}
-
-/** The folder was made for another number of groups. */
-export function folderHasOtherGroups(
-  directory: string,
-  { found, wanted }: { readonly found: number; readonly wanted: number },
-): StartError {
-  return new StartError(
-    "folder-has-other-groups",
-    `the data folder ${directory} was made with ${found} groups, and their number is fixed; leave --groups ${wanted} away or choose another folder with --dir`,
-  );
-}
-
-/** The folder was written by a later release. Formats count from 1. */
-export function folderHasNewerFormat(
-  directory: string,
-  { found, known }: { readonly found: number; readonly known: number },
-): StartError {
-  return new StartError(
-    "folder-has-newer-format",
-    `the data folder ${directory} has format ${found}, written by a newer Paxlock; this one reads up to format ${known}: start the newer release or choose another folder with --dir`,
-  );
-}
-
-/** Another process has the folder open; `processId` is null when it is not known. */
-export function folderInUse(directory: string, processId: number | null): StartError {
-  return new StartError(
-    "folder-in-use",
-    `the data folder ${directory} is in use by another Paxlock${processId === null ? "" : ` (process ${processId})`}; stop that one or choose another folder with --dir`,
-  );
-}
-
-/** The folder's own description cannot be read. `detail` is a phrase without a full stop. */
-export function folderDamaged(directory: string, detail: string): StartError {
-  return new StartError(
-    "folder-damaged",
-    `the data folder ${directory} is damaged (${detail}); restore it from a copy or choose another folder with --dir`,
-  );
 }
 
 /** The address that Node's error is about; for host names it is called `hostname`. */

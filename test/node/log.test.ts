@@ -1,7 +1,8 @@
 /** The log: JSON for programs, text for people. */
+import { Writable } from "node:stream";
 import * as assert from "uvu/assert";
 import type { LogOptions } from "../../src/node/log.ts";
-import { createLog, isPretty } from "../../src/node/log.ts";
+import { createLog, isPretty, streamSink } from "../../src/node/log.ts";
 import { suite } from "../support/suite.ts";
 
 suite("node/log", (test) => {
@@ -62,11 +63,71 @@ suite("node/log", (test) => {
   });
 });
 
+suite("node/log sink", (test) => {
+  test("lines that nobody reads in time are dropped, counted, and told of", () => {
+    const lines: string[] = [];
+    let full = false;
+    const sink = { write: (text: string) => !full && lines.push(text) > 0 };
+    const log = createLog({ level: "info", format: "json", terminal: false, sink });
+
+    log.info("1");
+    full = true;
+    log.info("2");
+    log.info("3");
+    full = false;
+    log.info("4");
+    log.info("5");
+
+    const shown = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    assert.equal(
+      shown.map(({ msg, dropped }) => dropped ?? msg),
+      ["1", 2, "4", "5"],
+    );
+    assert.is(shown[1]?.["level"], "warn");
+  });
+
+  test("a stream that is not read takes a bounded number of bytes", async () => {
+    const takers: (() => void)[] = [];
+    const stream = new Writable({ write: (_chunk, _encoding, done) => void takers.push(done) });
+    const sink = streamSink(stream);
+    const line = "x".repeat(1024 * 1024);
+
+    let taken = 0;
+    while (taken < 100 && sink.write(line)) taken += 1;
+
+    assert.ok(taken >= 8 && taken <= 32, `${taken} MB`);
+    const startedMs = performance.now();
+    await sink.drained(50);
+    assert.ok(performance.now() - startedMs >= 45, "it gave up before the limit");
+    takers.shift()?.();
+    assert.ok(sink.write("more"), "it never recovers");
+  });
+
+  test("a stream that breaks is given up without a word, and is drained", async () => {
+    const stream = new Writable({
+      write: (_chunk, _encoding, done) => {
+        done(Object.assign(new Error("gone"), { code: "EPIPE" }));
+      },
+    });
+    const sink = streamSink(stream);
+
+    sink.write("one");
+    await sink.drained(1_000);
+
+    assert.ok(sink.write("two"));
+    const throwing = new Writable();
+    throwing.write = () => {
+      throw new Error("disk full");
+    };
+    assert.ok(streamSink(throwing).write("three"));
+  });
+});
+
 type Body = (log: ReturnType<typeof createLog>) => void;
 
 function recorded(options: Partial<LogOptions>, body: Body): string[] {
   const lines: string[] = [];
-  const sink = { write: (text: string) => void lines.push(text), flush: () => undefined };
+  const sink = { write: (text: string) => lines.push(text) > 0 };
   body(createLog({ level: "info", format: "auto", terminal: false, sink, ...options }));
   return lines;
 }

@@ -1,0 +1,305 @@
+/** `paxlock serve` as a real process: how it greets, how it refuses to start, and how it ends. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import * as assert from "uvu/assert";
+import { VERSION } from "../../src/config/version.ts";
+import { ManagedProcess } from "../support/managed-process.ts";
+import { Paxlock, paxlockCommand, runPaxlock, withPaxlock } from "../support/paxlock-process.ts";
+import { RespClient } from "../support/resp-client.ts";
+import { suite } from "../support/suite.ts";
+import { withTemporaryDirectory } from "../support/temporary-directory.ts";
+
+suite(
+  "cli/serve",
+  (test) => {
+    test("a program is told in one line of JSON that the node is ready, and where", async () => {
+      await withPaxlock({ args: ["--groups", "3"] }, (paxlock) => {
+        const line = paxlock.log.find(({ msg }) => msg === "ready") ?? {};
+        const { address, port, directory, version, groups, try: command } = line;
+
+        assert.equal(
+          { address, port, directory, version, groups, try: command },
+          {
+            address: "127.0.0.1",
+            port: paxlock.port,
+            directory: paxlock.directory,
+            version: VERSION,
+            groups: 3,
+            try: `redis-cli -p ${paxlock.port} SET my-lock me NX PX 30000`,
+          },
+        );
+        assert.is(paxlock.stderr, "");
+      });
+    });
+
+    test("a person is told the address, the data folder, the version and a line to try", async () => {
+      await withTemporaryDirectory(async (cwd) => {
+        const args = ["serve", "--port", "0", "--dir", "data", "--log-format", "pretty"];
+        const node = new ManagedProcess(paxlockCommand(args, {}, cwd));
+        const port = await node.until(
+          () => /^ {2}address +127\.0\.0\.1:(\d+)$/m.exec(node.stdout)?.[1] ?? null,
+        );
+
+        assert.not.equal(port, "0");
+        assert.match(node.stdout, `Paxlock ${VERSION} is ready.`);
+        assert.match(node.stdout, join(cwd, "data"));
+        assert.match(node.stdout, `redis-cli -p ${port} SET my-lock me NX PX 30000`);
+        const { code } = await node.end("SIGINT");
+        assert.is(code, 0);
+        assert.match(node.stdout, /INFO: stopped\n$/);
+      });
+    });
+
+    test("options come from the file and from variables too, and a password is asked for", async () => {
+      await withTemporaryDirectory(async (cwd) => {
+        writeFileSync(join(cwd, "secret"), "s3 cret\n");
+        writeFileSync(join(cwd, "paxlock.conf"), "requirepass-file secret\nmaxclients 77\n");
+        const env = { PAXLOCK_CONFIG: join(cwd, "paxlock.conf"), PAXLOCK_TIMEOUT: "5m" };
+        const options = { directory: join(cwd, "data"), env };
+        const paxlock = await Paxlock.start(options, cwd);
+        try {
+          const client = await paxlock.client();
+
+          assert.match(String(await client.call("GET", "a")), /NOAUTH/);
+          assert.is(await client.call("AUTH", "s3 cret"), "OK");
+          assert.equal(await client.call("CONFIG", "GET", "maxclients"), ["maxclients", "77"]);
+          assert.equal(await client.call("CONFIG", "GET", "timeout"), ["timeout", "300"]);
+          assert.not.match(paxlock.stdout, /s3 cret/);
+          await paxlock.stop();
+        } finally {
+          await paxlock.destroy();
+        }
+      });
+    });
+
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      test(`${signal} stops in order: exit code 0, and what was answered is there again`, async () => {
+        await withPaxlock({}, async (paxlock) => {
+          const client = await paxlock.client();
+          assert.is(await client.call("SET", "lock", "me", "NX", "PX", 60_000), "OK");
+
+          assert.equal(await paxlock.kill(signal), { code: 0, signal: null });
+
+          assert.is(paxlock.log.at(-1)?.msg, "stopped");
+          assert.is(paxlock.stderr, "");
+          await paxlock.restart();
+          assert.is(await (await paxlock.client()).call("GET", "lock"), "me");
+        });
+      });
+    }
+
+    test("SHUTDOWN stops in order with exit code 0", async () => {
+      await withPaxlock({}, async (paxlock) => {
+        await (await paxlock.client()).send("SHUTDOWN\r\n");
+
+        await until(() => paxlock.exit !== null);
+
+        assert.equal(paxlock.exit, { code: 0, signal: null });
+        assert.is(paxlock.log.at(-1)?.msg, "stopped");
+      });
+    });
+
+    for (const [signal, expected] of [
+      ["SIGTERM", 143],
+      ["SIGINT", 130],
+    ] as const) {
+      test(`a second signal (${signal}) ends the process at once with code ${expected}`, async () => {
+        await withPaxlock({}, async (paxlock) => {
+          await withClientThatDoesNotRead(paxlock.port, async () => {
+            paxlock.signal(signal);
+            await until(() => paxlock.log.some(({ msg }) => msg === "stopping"));
+            const startedMs = performance.now();
+
+            assert.equal(await paxlock.kill(signal), { code: expected, signal: null });
+
+            assert.ok(performance.now() - startedMs < 1_000, "it waited");
+          });
+        });
+      });
+    }
+
+    test("a bug that nobody catches is logged as fatal and ends the process with code 70", async () => {
+      const throwOnSignal =
+        "process.once('SIGUSR2', () => { throw new Error('broken invariant'); })";
+      const env = {
+        NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(throwOnSignal)}`,
+      };
+      await withPaxlock({ env }, async (paxlock) => {
+        assert.equal(await paxlock.kill("SIGUSR2"), { code: 70, signal: null });
+
+        const last = paxlock.log.at(-1);
+        assert.is(last?.["level"], "fatal");
+        assert.match(JSON.stringify(last), /broken invariant/);
+        assert.is(paxlock.stderr, "paxlock: stopped by a bug: broken invariant\n");
+      });
+    });
+
+    test("a node whose log nobody reads any more goes on, and still stops in order", async () => {
+      await withTemporaryDirectory(async (cwd) => {
+        const { command, args, env } = paxlockCommand(["serve", "--port", "0"], {}, cwd);
+        const child = spawn(command, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+        try {
+          let stdout = "";
+          child.stdout.on("data", (chunk) => (stdout += String(chunk)));
+          await until(() => stdout.includes('"ready"') && stdout.endsWith("\n"));
+          const port = Number(/"port":(\d+)/.exec(stdout)?.[1]);
+          child.stdout.destroy();
+          child.stderr.destroy();
+          const client = await RespClient.connect({ port });
+          assert.is(await client.call("PING"), "PONG");
+          client.close();
+          const closed = once(child, "close");
+
+          child.kill("SIGTERM");
+
+          assert.equal(await closed, [0, null]);
+        } finally {
+          child.kill("SIGKILL");
+        }
+      });
+    });
+  },
+  { timeoutMs: 60_000 },
+);
+
+suite(
+  "cli/serve refuses to start",
+  (test) => {
+    test("on a port that is taken, and leaves no folder behind", async () => {
+      await withTemporaryDirectory(async (cwd) => {
+        const other = createServer().listen(0, "127.0.0.1");
+        await once(other, "listening");
+        const { port } = other.address() as AddressInfo;
+
+        const end = await refused(["--port", String(port)], cwd);
+        other.close();
+
+        assert.match(end, `127.0.0.1:${port} is taken: `);
+        assert.match(end, "--port");
+        assert.equal(await contents(cwd), []);
+      });
+    });
+
+    test("on an address that is not this machine's", async () => {
+      await withTemporaryDirectory(async (cwd) => {
+        const end = await refused(["--port", "0", "--bind", "192.0.2.1"], cwd);
+
+        assert.match(end, "192.0.2.1 is no address of this machine");
+        assert.equal(await contents(cwd), []);
+      });
+    });
+
+    test("in a folder that cannot be made or written", async () => {
+      await withTemporaryDirectory(async (cwd) => {
+        const file = join(cwd, "file");
+        writeFileSync(file, "mine");
+        // No rights stop root, but nobody makes a folder in a file or in /proc.
+        const folders = [file, join(file, "data")];
+        if (process.platform === "linux") folders.push("/proc/paxlock-data");
+        for (const folder of folders) {
+          const end = await refused(["--port", "0", "--dir", folder], cwd);
+          assert.match(end, folder);
+          assert.match(end, "--dir");
+        }
+        assert.is(readFileSync(file, "utf8"), "mine");
+        assert.equal(await contents(cwd), ["file: mine"]);
+      });
+    });
+
+    test("in a folder that holds somebody else's files", async () => {
+      await withTemporaryDirectory(async (cwd) => {
+        mkdirSync(join(cwd, "data"));
+        writeFileSync(join(cwd, "data", "thesis.txt"), "mine");
+
+        const end = await refused(["--port", "0", "--dir", "data"], cwd);
+
+        assert.match(end, "not Paxlock's");
+        assert.equal(await contents(cwd), ["data/thesis.txt: mine"]);
+      });
+    });
+
+    test("in a folder of another cluster, of another node or with other groups", async () => {
+      await withTemporaryDirectory(async (cwd) => {
+        const directory = join(cwd, "data");
+        const own = ["--cluster-id", "blue", "--node-id", "2", "--groups", "3"];
+        await Paxlock.start({ directory, args: own }, cwd).then(async (paxlock) => paxlock.stop());
+        const before = await contents(cwd);
+
+        const cases: [string[], RegExp][] = [
+          [["--cluster-id", "red"], /belongs to cluster blue, not red; .*--cluster-id/],
+          [["--node-id", "1"], /belongs to node 2, not 1; .*--node-id/],
+          [["--groups", "8"], /was made with 3 groups, .*--groups 8/],
+        ];
+        for (const [args, expected] of cases) {
+          assert.match(await refused(["--port", "0", "--dir", "data", ...args], cwd), expected);
+          assert.equal(await contents(cwd), before, args.join(" "));
+        }
+        // What was fixed when the folder was made need not be said again.
+        const again = await Paxlock.start({ directory }, cwd);
+        assert.is(again.log.find(({ msg }) => msg === "ready")?.["groups"], 3);
+        await again.stop();
+      });
+    });
+
+    test("in a folder that another node has open, which goes on", async () => {
+      await withPaxlock({}, async (paxlock) => {
+        const end = await refused(
+          ["--port", "0", "--dir", paxlock.directory],
+          dirname(paxlock.directory),
+        );
+
+        assert.match(end, /is in use by another Paxlock/);
+        const client = await paxlock.client();
+        assert.is(await client.call("SET", "lock", "me", "NX"), "OK");
+      });
+    });
+  },
+  { timeoutMs: 60_000 },
+);
+
+/** Runs a node that must not start, and returns the one line it says. */
+async function refused(args: readonly string[], cwd: string): Promise<string> {
+  const { code, stdout, stderr } = await runPaxlock(["serve", ...args], { cwd });
+  assert.is(code, 1, `${stdout}${stderr}`);
+  assert.match(stderr, /^paxlock: [^\n]+\n$/);
+  assert.is(stdout, "");
+  return stderr;
+}
+
+/** Every file below a folder with its content, to see that nothing was touched. */
+async function contents(folder: string): Promise<string[]> {
+  const names = await readdir(folder, { recursive: true });
+  return names
+    .sort()
+    .filter((name) => statSync(join(folder, name)).isFile())
+    .map((name) => `${name}: ${readFileSync(join(folder, name), "latin1")}`);
+}
+
+/** Keeps replies waiting in the node, so that stopping in order takes its time. */
+async function withClientThatDoesNotRead(port: number, body: () => Promise<void>): Promise<void> {
+  const client = await RespClient.connect({ port });
+  try {
+    assert.is(await client.call("SET", "big", "x".repeat(500_000)), "OK");
+    client.pause();
+    await client.send("GET big\r\n".repeat(60));
+    // The node reads the requests, and its system takes what it can of the replies.
+    await sleep(200);
+    await body();
+  } finally {
+    client.close();
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const endMs = performance.now() + 20_000;
+  while (!condition()) {
+    if (performance.now() > endMs) throw new Error("not within 20 s");
+    await sleep(10);
+  }
+}
