@@ -4,6 +4,7 @@
  * | primitive | bytes |
  * |---|---|
  * | u8, u32, f64, i64 | fixed size, little endian |
+ * | ordered | 8 bytes, a whole number from 0 to 2^53 - 1, big endian: sorts as the number |
  * | varint | a whole number from 0 to 2^53 - 1; 7 bits per byte, low bits first, high bit = more |
  * | number | any finite number: varint of twice the value for whole numbers below 2^52, else the byte 1 and an f64 |
  * | text | varint length, then one byte per character (latin-1) |
@@ -111,6 +112,15 @@ export class ByteWriter {
     }
     bytes[position++] = rest;
     this.#length = position;
+  }
+
+  /** A whole number from 0 to 2^53 - 1 as eight bytes that sort as the number does. */
+  ordered(value: number): void {
+    assert(Number.isSafeInteger(value) && value >= 0, "ordered takes a whole number");
+    this.reserve(8);
+    this.#view.setUint32(this.#length, Math.floor(value / 0x100000000));
+    this.#view.setUint32(this.#length + 4, value >>> 0);
+    this.#length += 8;
   }
 
   /** Any finite number; short for whole ones from 0 up. */
@@ -258,6 +268,17 @@ export class ByteReader {
       }
       scale *= 128;
     }
+    this.fail();
+    return 0;
+  }
+
+  ordered(): number {
+    if (!this.#has(8)) return 0;
+    const high = this.#view.getUint32(this.#position);
+    const low = this.#view.getUint32(this.#position + 4);
+    this.#position += 8;
+    const value = high * 0x100000000 + low;
+    if (Number.isSafeInteger(value)) return value;
     this.fail();
     return 0;
   }

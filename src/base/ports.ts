@@ -46,7 +46,7 @@ export interface PromiseRecord {
 /** A state row of one group: a row id the machine chose, unique in the group, and its bytes. */
 export interface RowWrite {
   readonly row: number;
-  /** `null` removes the row. */
+  /** As `wire/state-codec.ts` makes them, checksum at the end; `null` removes the row. */
   readonly bytes: Uint8Array | null;
 }
 
@@ -58,6 +58,7 @@ export interface StateWrite {
   readonly group: GroupId;
   /** The state includes every entry up to and including this slot. */
   readonly appliedSlot: Slot;
+  /** As `wire/state-codec.ts` makes it, checksum at the end. */
   readonly meta: Uint8Array;
   readonly rows: readonly RowWrite[];
   /** Log records of this group with `slot` at or below this may be dropped; at most `appliedSlot`. */
@@ -92,7 +93,10 @@ export interface Recovery {
   promise(group: GroupId): Ballot;
   /** The newest checkpoint of a group, or null: `(appliedSlot, meta)`. */
   checkpoint(group: GroupId): { readonly appliedSlot: Slot; readonly meta: Uint8Array } | null;
-  /** Calls `visit` with each state row of the group, in order of row id. */
+  /**
+   * Calls `visit` with each state row of the group, in order of row id, its checksum verified. The
+   * bytes are valid during the call only.
+   */
   rows(group: GroupId, visit: (row: number, bytes: Uint8Array) => void): void;
   /**
    * Calls `visit` with each log record of the group above its last cut, in the order written. A

@@ -12,7 +12,8 @@
  * of what follows it in a record. The sequence is also the storage key, so that a value under a
  * wrong key is found out.
  */
-import { ByteReader, ByteWriter } from "../base/bytes.ts";
+import type { ByteWriter } from "../base/bytes.ts";
+import { ByteReader } from "../base/bytes.ts";
 import { crc32c } from "../base/crc32c.ts";
 import type { AcceptedRecord, PromiseRecord } from "../base/ports.ts";
 

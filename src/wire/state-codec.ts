@@ -138,6 +138,12 @@ export function decodeMachineMeta(bytes: Uint8Array): MachineMeta | null {
   return { nowMs, nextRow, tokenEpoch, tokenCounter, flushedBelow, scriptsFlushedBelow };
 }
 
+/** Whether the bytes of a row or of the group-wide state are as they were written. */
+export function isIntact(bytes: Uint8Array): boolean {
+  const end = bytes.length - CHECK_BYTES;
+  return end >= 0 && new ByteReader(bytes.subarray(end)).u32() === crc32c(bytes, 0, end);
+}
+
 function takeChecked(): Uint8Array {
   scratch.u32(crc32c(scratch.buffer(), 0, scratch.length));
   return scratch.take();
@@ -145,9 +151,6 @@ function takeChecked(): Uint8Array {
 
 /** A reader of what the check at the end covers, or null when it does not match. */
 function readChecked(bytes: Uint8Array): ByteReader | null {
-  const end = bytes.length - CHECK_BYTES;
-  if (end < 0) return null;
-  const check = new ByteReader(bytes.subarray(end)).u32();
-  if (check !== crc32c(bytes, 0, end)) return null;
-  return new ByteReader(bytes.subarray(0, end));
+  if (!isIntact(bytes)) return null;
+  return new ByteReader(bytes.subarray(0, bytes.length - CHECK_BYTES));
 }

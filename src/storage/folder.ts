@@ -1,0 +1,304 @@
+/**
+ * Opening a data folder: is it there, is it ours, is it free, is it the one that was meant.
+ *
+ * The questions are asked in an order in which nothing is changed before all are answered; only then
+ * is a new folder filled or an existing one taken.
+ */
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmdirSync,
+  statSync,
+} from "node:fs";
+import { join } from "node:path";
+import { assert } from "../base/assert.ts";
+import type { NodeId } from "../base/ids.ts";
+import {
+  openRoot,
+  openTable,
+  openTables,
+  SYNCHRONOUS,
+  type Environment,
+  type Root,
+} from "./environment.ts";
+import { ownFolder, type FolderOwner } from "./folder-owner.ts";
+import {
+  DATA_FILE,
+  decodeFolderMeta,
+  encodeFolderMeta,
+  FOLDER_FORMAT,
+  LOCK_FILE,
+  MAXIMUM_GROUPS,
+  META_KEY,
+  OWNER_FILE,
+  type FolderMeta,
+} from "./format.ts";
+import { StorageOpenError } from "./open-error.ts";
+
+export interface StorageOptions {
+  /** Absolute or relative to the working directory; created if missing. */
+  readonly directory: string;
+  /** What a new folder becomes. Ignored for an existing one. */
+  readonly create: FolderMeta;
+  /** What an existing folder must be, as far as given. */
+  readonly expect?: {
+    readonly clusterId?: string;
+    readonly nodeId?: NodeId;
+    readonly groups?: number;
+  };
+}
+
+export interface OpenFolder {
+  readonly directory: string;
+  readonly meta: FolderMeta;
+  readonly environment: Environment;
+  /** Closes the environment, keeps the folder owned. */
+  closeEnvironment(): Promise<void>;
+  /** Closes what is open and gives the folder free. */
+  close(): Promise<void>;
+}
+
+/** Opens the folder or rejects with {@link StorageOpenError}. */
+export async function openFolder(options: StorageOptions): Promise<OpenFolder> {
+  const { directory, create } = options;
+  assert(
+    create.groups >= 1 && create.groups <= MAXIMUM_GROUPS,
+    "the number of groups is in bounds",
+  );
+  const made = makeDirectory(directory);
+  try {
+    checkFiles(directory);
+    return await openChecked(options);
+  } catch (thrown) {
+    if (made) removeIfEmpty(directory);
+    throw thrown;
+  }
+}
+
+/** Returns whether it made the directory. */
+function makeDirectory(directory: string): boolean {
+  try {
+    if (existsSync(directory)) {
+      accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+      return false;
+    }
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return true;
+  } catch (thrown) {
+    throw unwritable(directory, thrown);
+  }
+}
+
+/** Refuses a folder that holds something else, by the names of its files and the head of the data. */
+function checkFiles(directory: string): void {
+  const data = join(directory, DATA_FILE);
+  let names: string[];
+  let size = 0;
+  const head = Buffer.alloc(HEAD_BYTES);
+  try {
+    names = readdirSync(directory);
+    if (names.includes(DATA_FILE)) {
+      accessSync(data, constants.R_OK | constants.W_OK);
+      const file = openSync(data, "r");
+      size = readSync(file, head);
+      closeSync(file);
+    }
+  } catch (thrown) {
+    throw unwritable(directory, thrown);
+  }
+  if (size === 0) {
+    const strange = names.find((name) => !OWN_FILES.test(name));
+    if (strange === undefined) return;
+    throw notOurs(directory, `it has no ${DATA_FILE}, but other files, such as ${strange}`);
+  }
+  if (size < HEAD_BYTES || head.readUInt32LE(MAGIC_PLACE) !== LMDB_MAGIC) {
+    throw notOurs(directory, `its ${DATA_FILE} is not a Paxlock data file`);
+  }
+}
+
+async function openChecked(options: StorageOptions): Promise<OpenFolder> {
+  const { directory, create } = options;
+  const root = open(directory);
+  let owner: FolderOwner | null = null;
+  try {
+    check(root, options);
+    owner = await ownFolder(directory, (change) => root.transactionSync(change, SYNCHRONOUS));
+    // Again, now that nobody else changes it: another process may have filled it in between.
+    const meta = check(root, options);
+    const environment = await initialize(root, meta, create);
+    return new OwnedFolder(directory, meta ?? create, environment, owner);
+  } catch (thrown) {
+    await root.close();
+    owner?.release();
+    throw thrown instanceof StorageOpenError ? thrown : unwritable(directory, thrown);
+  }
+}
+
+function open(directory: string): Root {
+  try {
+    return openRoot(directory, MAXIMUM_GROUPS);
+  } catch (thrown) {
+    const { code } = thrown as { code?: unknown };
+    if (code === MDB_VERSION_MISMATCH) {
+      throw new StorageOpenError(
+        "newer-format",
+        `the data folder ${directory} was written by another version of LMDB; use the version of Paxlock that wrote it`,
+      );
+    }
+    if (code === MDB_INVALID) throw notOurs(directory, `its ${DATA_FILE} is not a data file`);
+    throw unwritable(directory, thrown);
+  }
+}
+
+/** The identity of the folder, or null for a new one. */
+function check(root: Root, { directory, expect }: StorageOptions): FolderMeta | null {
+  checkSize(root, directory);
+  const table = openTable(root, "folder", false);
+  if (table === null) {
+    if (statistics(root, "entryCount") === 0) return null;
+    throw notOurs(directory, `its ${DATA_FILE} belongs to another program`);
+  }
+  const bytes = table.getBinary(META_KEY);
+  const decoded = bytes === undefined ? null : decodeFolderMeta(bytes);
+  if (decoded === null) {
+    throw new StorageOpenError(
+      "corrupt",
+      `the data folder ${directory} is damaged: its identity cannot be read; restore it from a backup`,
+    );
+  }
+  if (decoded.kind === "newer") {
+    throw new StorageOpenError(
+      "newer-format",
+      `the data folder ${directory} has format ${decoded.format}, this version of Paxlock reads up to ` +
+        `${FOLDER_FORMAT}; use the newer version that wrote it`,
+    );
+  }
+  checkExpected(decoded.meta, directory, expect ?? {});
+  return decoded.meta;
+}
+
+/** A data file shorter than it says would end the process with a signal once its end is touched. */
+function checkSize(root: Root, directory: string): void {
+  const needed = (statistics(root, "lastPageNumber") + 1) * statistics(root, "pageSize");
+  const { size } = statSync(join(directory, DATA_FILE));
+  if (size >= needed) return;
+  throw new StorageOpenError(
+    "corrupt",
+    `the data folder ${directory} is damaged: ${DATA_FILE} has ${size} bytes of at least ${needed}; restore it from a backup`,
+  );
+}
+
+function statistics(root: Root, name: string): number {
+  const value = (root.getStats() as Readonly<Record<string, unknown>>)[name];
+  assert(typeof value === "number", `LMDB tells its ${name}`);
+  return value;
+}
+
+function checkExpected(
+  meta: FolderMeta,
+  directory: string,
+  expect: NonNullable<StorageOptions["expect"]>,
+): void {
+  const { clusterId = meta.clusterId, nodeId = meta.nodeId, groups = meta.groups } = expect;
+  if (clusterId !== meta.clusterId) {
+    throw new StorageOpenError(
+      "other-cluster",
+      `the data folder ${directory} belongs to cluster ${meta.clusterId}, not ${clusterId}; choose another --dir`,
+    );
+  }
+  if (nodeId !== meta.nodeId) {
+    throw new StorageOpenError(
+      "other-node",
+      `the data folder ${directory} belongs to node ${meta.nodeId}, not ${nodeId}; choose another --dir`,
+    );
+  }
+  if (groups !== meta.groups) {
+    throw new StorageOpenError(
+      "other-groups",
+      `the data folder ${directory} has ${meta.groups} groups, not ${groups}; ` +
+        `the number is fixed at creation: start with --groups ${meta.groups} or choose another --dir`,
+    );
+  }
+}
+
+/** The tables; those of a new folder are made in one transaction with its identity. */
+async function initialize(
+  root: Root,
+  meta: FolderMeta | null,
+  create: FolderMeta,
+): Promise<Environment> {
+  if (meta !== null) return openTables(root, meta.groups);
+  return root.transactionSync(() => {
+    const environment = openTables(root, create.groups);
+    environment.folder.putSync(META_KEY, encodeFolderMeta(create));
+    return environment;
+  }, SYNCHRONOUS);
+}
+
+class OwnedFolder implements OpenFolder {
+  readonly directory: string;
+  readonly meta: FolderMeta;
+  readonly environment: Environment;
+  readonly #owner: FolderOwner;
+  #open = true;
+
+  constructor(directory: string, meta: FolderMeta, environment: Environment, owner: FolderOwner) {
+    this.directory = directory;
+    this.meta = meta;
+    this.environment = environment;
+    this.#owner = owner;
+  }
+
+  async closeEnvironment(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await this.environment.root.close();
+  }
+
+  async close(): Promise<void> {
+    await this.closeEnvironment();
+    this.#owner.release();
+  }
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Somebody else has put something into it.
+  }
+}
+
+function notOurs(directory: string, reason: string): StorageOpenError {
+  return new StorageOpenError(
+    "not-ours",
+    `the folder ${directory} is no Paxlock data folder: ${reason}; choose a new or an empty folder with --dir`,
+  );
+}
+
+function unwritable(directory: string, thrown: unknown): StorageOpenError {
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return new StorageOpenError(
+    "unwritable",
+    `the data folder ${directory} cannot be used (${reason}); make it a folder that this user may write, or choose another --dir`,
+  );
+}
+
+/** Files that may be there before the data file is, left by a start that was interrupted. */
+const OWN_FILES = new RegExp(
+  `^(${DATA_FILE}|${LOCK_FILE}|${OWNER_FILE}(\\.new)?|owner-[0-9a-f]+\\.sock|lost\\+found)$`,
+);
+
+const HEAD_BYTES = 32;
+
+/** Of an LMDB file: in the head of its first page, after the page's own head of 24 bytes. */
+const MAGIC_PLACE = 24;
+const LMDB_MAGIC = 0xbeefc0de;
+const MDB_VERSION_MISMATCH = -30794;
+const MDB_INVALID = -30793;
