@@ -313,13 +313,14 @@ export class PaxosGroup {
   /**
    * Begins to hand leadership over to another member, which does not wait for the lease to end. No
    * proposals are taken from now on; when the open ones are chosen this node ceases to lead. Given
-   * up when they are not within an election timeout. Returns false where it makes no sense.
+   * up when they are not within an election timeout. Returns false, and changes nothing, when this
+   * node does not lead or already hands over, or when `to` is no other member that answers and has
+   * what is needed to begin.
    */
   handOver(to: NodeId): boolean {
     if (this.#state.kind !== "leader") return false;
     if (to === this.#settings.self || !this.#membership.has(to)) return false;
-    if (this.#state.leadership.handoverTo !== null) return false;
-    this.#state.leadership.handOver(to);
+    if (!this.#state.leadership.handOver(to)) return false;
     this.#finishHandover();
     return true;
   }
@@ -396,7 +397,6 @@ export class PaxosGroup {
 
   #onProbe(from: NodeId, message: ProbeMessage): void {
     const { ballot } = message;
-    this.#spokenOf(ballot);
     const granted = this.#acceptor.wouldPromise(ballot, this.#nowMs);
     const { promised } = this.#acceptor;
     const chosen = this.#log.chosen;

@@ -164,9 +164,17 @@ export class Leadership {
     return true;
   }
 
-  /** Begins to hand over: takes no more proposals and waits for the open ones to be chosen. */
-  handOver(to: NodeId): void {
+  /**
+   * Begins to hand over: takes no more proposals and waits for the open ones to be chosen. Returns
+   * false when `to` could not take over at once: it is silent, or would need a snapshot first.
+   */
+  handOver(to: NodeId): boolean {
+    if (this.#handover !== null) return false;
+    const silentTicks = this.#tick - this.#lease.heardTickOf(this.#membership.indexOf(to));
+    if (silentTicks > this.#settings.heartbeatTicks + this.#settings.retransmitTicks) return false;
+    if (this.chosenAt(to) < this.#log.cut) return false;
     this.#handover = { to, sinceTick: this.#tick };
+    return true;
   }
 
   /** Whether nothing is open any more and the next leader may start. */

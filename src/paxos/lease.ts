@@ -105,6 +105,11 @@ export class LeaseRounds {
     return this.#heardTickOfQuorum;
   }
 
+  /** The last tick in which this voter was heard from. */
+  heardTickOf(index: number): number {
+    return this.#heardTick[index] ?? 0;
+  }
+
   /** Counts an acknowledgement; a late or doubled one changes nothing [P4]. */
   acknowledged(
     index: number,

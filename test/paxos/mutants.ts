@@ -87,7 +87,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     title: "a new leader takes the first promise's value, not the highest ballot's [P5]",
     nodes: 3,
-    plant: () => {
+    plant: (): Tamper => {
       const first = new Map<number, number>();
       return {
         deliver: ({ from, message }) => {
@@ -145,7 +145,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     title: "a candidate claims a lease to be released that is not [P8]",
     nodes: 3,
-    plant: () => {
+    plant: (): Tamper => {
       let led = 0;
       return {
         deliver: ({ from, message }) => {
