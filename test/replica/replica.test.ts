@@ -1,0 +1,296 @@
+/** The replica against a clock, a scheduler and a disk that the test moves by hand. */
+import * as assert from "uvu/assert";
+import { present } from "../../src/base/assert.ts";
+import { CHECKPOINT_ROWS, EXPIRY_INTERVAL_MS, STORAGE_RETRY_MS } from "../../src/base/limits.ts";
+import { isError, OK } from "../../src/base/reply.ts";
+import type { EvalOperation } from "../../src/machine/operation.ts";
+import { decodeEntry } from "../../src/wire/entry-codec.ts";
+import { suite } from "../support/suite.ts";
+import { get, setNx, World } from "./world.ts";
+
+const SHA = "a".repeat(40);
+
+function script(body: string | null, readOnly = false): EvalOperation {
+  return { kind: "eval", db: 0, sha: SHA, body, keys: [], args: [], readOnly };
+}
+
+suite("replica/durability", (test) => {
+  test("no write is answered before its commit is durable", () => {
+    const world = World.ready();
+
+    const answer = world.write(0, setNx("a", "me"));
+    world.scheduler.settle();
+
+    assert.equal(answer.replies, []);
+    assert.is(world.storage.inFlight?.log.length, 1);
+    assert.is(world.replica.read(0, get("a")), null, "nothing changes before the entry is applied");
+    world.storage.succeed();
+    world.scheduler.settle();
+    assert.equal(answer.replies, [OK]);
+    assert.is(world.replica.read(0, get("a")), "me");
+  });
+
+  test("all groups of a turn share one disk commit", () => {
+    const world = World.ready({ groups: 3 });
+
+    const answers = [0, 1, 2].map((group) => world.write(group, setNx("k", "v")));
+    world.scheduler.settle();
+
+    assert.equal(
+      world.storage.inFlight?.log.map((record) => record.group),
+      [0, 1, 2],
+    );
+    world.finishDisk();
+    assert.is(world.storage.stored.length, 1);
+    for (const answer of answers) assert.equal(answer.replies, [OK]);
+  });
+
+  test("what arrives while the disk works shares the next slot and commit", () => {
+    const world = World.ready();
+    world.write(0, setNx("first", "v"));
+    world.scheduler.settle();
+
+    for (let index = 0; index < 100; index += 1) {
+      world.write(0, setNx(`k${index}`, "v"));
+      // One event-loop turn may take in only some of them.
+      if (index % 40 === 0) world.scheduler.settle();
+    }
+    world.scheduler.settle();
+    world.finishDisk();
+
+    const slots = world.storage.stored.map((commit) => commit.log.length);
+    assert.ok(slots.length <= 3, `commits: ${slots.join(" ")}`);
+    assert.is(world.replica.read(0, get("k99")), "v");
+  });
+
+  test("the next commit is with the disk before the last one is answered", () => {
+    const world = World.ready();
+    let inFlightWhenAnswered: unknown = null;
+    world.replica.write(0, setNx("a", "v"), {
+      resolve: () => {
+        inFlightWhenAnswered = world.storage.inFlight;
+      },
+    });
+    world.scheduler.settle();
+    world.write(0, setNx("b", "v"));
+    world.scheduler.settle();
+
+    world.storage.succeed();
+
+    assert.is.not(inFlightWhenAnswered, null);
+  });
+
+  test("a failed commit is tried again as it is, and acknowledged only then", () => {
+    const world = World.ready();
+    const answer = world.write(0, setNx("a", "v"));
+    world.scheduler.settle();
+    const first = world.storage.inFlight;
+
+    world.storage.fail("no space");
+    world.scheduler.settle();
+
+    assert.equal(answer.replies, []);
+    assert.equal(world.storageReports, ["no space"]);
+    world.scheduler.pass(STORAGE_RETRY_MS);
+    assert.equal(world.storage.inFlight, first);
+    world.finishDisk();
+    assert.equal(answer.replies, [OK]);
+    assert.equal(world.storageReports, ["no space", null]);
+  });
+
+  test("while the disk fails new writes are refused with the reason, and reads go on", () => {
+    const world = World.ready();
+    world.write(0, setNx("a", "v"));
+    world.finishDisk();
+    world.write(0, setNx("b", "v"));
+    world.scheduler.settle();
+    world.storage.fail("no space");
+
+    const refused = world.write(1, setNx("c", "v"));
+
+    const [reply = null] = refused.replies;
+    assert.ok(isError(reply) && /^MISCONF .*no space/.test(reply.text));
+    assert.is(world.replica.read(0, get("a")), "v");
+    world.scheduler.pass(STORAGE_RETRY_MS);
+    world.finishDisk();
+    assert.is(world.replica.read(1, get("c")), null, "what was refused never happens");
+    assert.equal(world.write(1, setNx("c", "v")).replies, [], "writes are taken again");
+  });
+});
+
+suite("replica/reads", (test) => {
+  test("a read behind writes sees all writes handed over before it", () => {
+    const world = World.ready();
+    world.write(0, setNx("a", "1"));
+    world.scheduler.settle();
+    world.write(0, setNx("b", "2"));
+
+    const a = world.readBehindWrites(0, get("a"));
+    const b = world.readBehindWrites(0, get("b"));
+
+    assert.equal([a.replies, b.replies], [[], []]);
+    world.finishDisk();
+    assert.equal([a.replies, b.replies], [["1"], ["2"]]);
+  });
+
+  test("a read behind writes does not wait for other groups", () => {
+    const world = World.ready();
+    world.write(0, setNx("a", "1"));
+    world.scheduler.settle();
+
+    assert.equal(world.readBehindWrites(1, get("x")).replies, [null]);
+  });
+});
+
+suite("replica/time", (test) => {
+  test("stamps follow the monotonic clock, whatever the wall clock does", () => {
+    const world = World.ready();
+    world.write(0, setNx("a", "v"));
+    world.finishDisk();
+    world.clock.monotonic += 250.9;
+    world.clock.wall -= 3_600_000;
+    world.write(0, setNx("b", "v"));
+    world.finishDisk();
+
+    const stamps = world.storage.stored
+      .flatMap((commit) => commit.log)
+      .map((record) => decodeEntry(record.value)?.nowMs);
+
+    assert.equal(stamps, [0, 250]);
+  });
+
+  test("a key that comes due is expired without any traffic", () => {
+    const world = World.ready();
+    world.write(0, setNx("a", "v", 100));
+    world.finishDisk();
+
+    world.scheduler.pass(100);
+    world.finishDisk();
+    assert.is(world.replica.read(0, get("a")), "v", "a lease is never cut short");
+    world.scheduler.pass(1);
+    world.finishDisk();
+
+    assert.is(world.replica.read(0, get("a")), null);
+  });
+
+  test("entries that only carry time keep their distance", () => {
+    const world = World.ready();
+    for (let index = 0; index < 100; index += 1)
+      world.write(0, setNx(`k${index}`, "v", 50 + index));
+    world.finishDisk();
+    world.storage.stored.length = 0;
+
+    for (let ms = 0; ms < 200; ms += 1) {
+      world.scheduler.pass(1);
+      world.finishDisk();
+    }
+
+    assert.ok(world.storage.stored.length <= 100 / EXPIRY_INTERVAL_MS + 2);
+    assert.is(world.replica.groups[0]?.machine.counts(0).keys, 0);
+  });
+});
+
+suite("replica/checkpoints", (test) => {
+  test("a checkpoint names exactly the slots whose effects it holds, and cuts the log there", () => {
+    const world = World.ready();
+    for (let index = 0; index < CHECKPOINT_ROWS; index += 1)
+      world.write(0, setNx(`k${index}`, "v"));
+    world.finishDisk();
+    world.write(0, setNx("later", "v"));
+    world.finishDisk();
+
+    const states = world.storage.stored.flatMap((commit) => commit.state);
+    const [state] = states;
+
+    assert.is(states.length, 1);
+    assert.is(state?.rows.length, CHECKPOINT_ROWS);
+    assert.is(state?.cutThrough, state?.appliedSlot);
+    assert.is(state?.appliedSlot, 1);
+  });
+
+  test("an idle node ends with everything in the state and nothing in the log", () => {
+    const world = World.ready();
+    world.write(0, setNx("a", "v"));
+    world.write(1, setNx("b", "v"));
+    world.finishDisk();
+
+    world.scheduler.pass(3_000);
+    world.finishDisk();
+    const states = world.storage.stored.flatMap((commit) => commit.state);
+
+    assert.equal(states.map((state) => state.group).sort(), [0, 1]);
+    world.storage.stored.length = 0;
+    world.scheduler.pass(10_000);
+    world.finishDisk();
+    assert.equal(world.storage.stored, [], "an idle node writes nothing");
+  });
+
+  test("stopping answers what is in flight, checkpoints, and refuses what comes after", () => {
+    const world = World.ready();
+    const before = world.write(0, setNx("a", "v"));
+    let stopped = false;
+
+    world.replica.stop(() => {
+      stopped = true;
+    });
+    const after = world.write(0, setNx("b", "v"));
+    world.scheduler.settle();
+    assert.is(stopped, false, "the commit is not durable yet");
+    world.finishDisk();
+
+    assert.is(stopped, true);
+    assert.equal(before.replies, [OK]);
+    const [refusal = null] = after.replies;
+    assert.ok(isError(refusal) && refusal.text.startsWith("TRYAGAIN"));
+    const last = present(world.storage.stored.at(-1), "the checkpoint is the last commit");
+    assert.is(last.state.length, 1);
+  });
+});
+
+suite("replica/scripts", (test) => {
+  test("an EVALSHA behind a script that is still loading finds it", () => {
+    const world = World.ready();
+    world.write(0, { kind: "script-load", sha: SHA, body: "body" });
+
+    assert.is(world.replica.scriptBody(SHA), "body");
+    world.finishDisk();
+    assert.is(world.replica.scriptBody(SHA), "body");
+    assert.is(world.replica.groupHasScript(0, SHA), true);
+    assert.is(world.replica.groupHasScript(1, SHA), false);
+  });
+
+  test("while a flush is on its way no script is known", () => {
+    const world = World.ready();
+    world.write(0, script("body"));
+    world.finishDisk();
+
+    world.write(0, { kind: "script-flush" });
+
+    assert.is(world.replica.scriptBody(SHA), null);
+    world.finishDisk();
+    assert.is(world.replica.scriptBody(SHA), null);
+    assert.is(world.replica.scriptCount, 0);
+  });
+
+  test("a script that its group has lost is run again with the body of another group", () => {
+    const world = World.ready();
+    world.write(1, script("body"));
+    world.finishDisk();
+
+    const answer = world.write(0, script(null));
+    world.finishDisk();
+
+    assert.equal(answer.replies, ["body"]);
+    assert.is(world.replica.groupHasScript(0, SHA), true);
+  });
+
+  test("a script that no group has is NOSCRIPT", () => {
+    const world = World.ready();
+
+    const answer = world.write(0, script(null));
+    world.finishDisk();
+
+    const [reply = null] = answer.replies;
+    assert.ok(isError(reply) && reply.text.startsWith("NOSCRIPT "));
+  });
+});
