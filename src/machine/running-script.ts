@@ -25,7 +25,7 @@ export interface ScriptEnvironment {
 export class RunningScript implements ScriptHost, DirectCommands {
   readonly #keyspace: Keyspace;
   readonly #environment: ScriptEnvironment;
-  readonly #readOnly: boolean;
+  #readOnly: boolean;
   /** SELECT in a script is over when the script is. */
   #db: number;
 
@@ -58,6 +58,10 @@ export class RunningScript implements ScriptHost, DirectCommands {
           ? this.#run(command.operation)
           : command.finish(this.#run(command.operation));
     }
+  }
+
+  forbidWrites(): void {
+    this.#readOnly = true;
   }
 
   /** The short cuts: `call` without an argument array, for scripts that run natively. */

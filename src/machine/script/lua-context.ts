@@ -14,6 +14,10 @@ import {
 } from "./lua-module.ts";
 import type { ScriptHost } from "./port.ts";
 
+// Where the registry holds what the library keeps; Lua itself uses strings there.
+const SEALED = 1000;
+const ORIGINALS = 2000;
+
 export class LuaContext {
   /** Set while a script runs. */
   host: ScriptHost | null = null;
@@ -34,6 +38,8 @@ export class LuaContext {
   readonly #constants = new Map<string, number>();
   /** Read-only tables: the address of the stand-in, and where the registry holds the real one. */
   readonly #sealed = new Map<number, number>();
+  /** Where the registry holds Lua's own functions that the library replaced. */
+  readonly #originals = new Map<string, number>();
   readonly api: LuaApi;
 
   constructor(instance: LuaInstance) {
@@ -159,7 +165,7 @@ export class LuaContext {
 
   /** Remembers that the table at `standIn` hides the one at `real` (both absolute indexes). */
   seal(state: LuaState, standIn: number, real: number): void {
-    const slot = 1000 + this.#sealed.size;
+    const slot = SEALED + this.#sealed.size;
     this.api.lua_pushvalue(state, real);
     this.api.lua_rawseti(state, LUA_REGISTRY, slot);
     this.#sealed.set(this.api.lua_topointer(state, standIn), slot);
@@ -193,6 +199,19 @@ export class LuaContext {
   pushFunction(state: LuaState, name: string, upvalues: number): void {
     const index = present(this.#functions.get(name), "the library has the function");
     this.api.lua_pushcclosure(state, index, upvalues);
+  }
+
+  /** Takes the value on top as what `name` was before the library replaced it. */
+  keepOriginal(state: LuaState, name: string): void {
+    const slot = ORIGINALS + this.#originals.size;
+    this.#originals.set(name, slot);
+    this.api.lua_rawseti(state, LUA_REGISTRY, slot);
+  }
+
+  /** Leaves Lua's own function that the library's `name` replaced. */
+  pushOriginal(state: LuaState, name: string): void {
+    const slot = present(this.#originals.get(name), "Lua has a function of this name");
+    this.api.lua_rawgeti(state, LUA_REGISTRY, slot);
   }
 
   // --- memory -----------------------------------------------------------------------------------

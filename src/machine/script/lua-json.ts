@@ -95,7 +95,7 @@ function encodeText(context: LuaContext, text: string): string {
 function encodeTable(context: LuaContext, state: LuaState, depth: number, parts: string[]): void {
   const { api } = context;
   if (depth > DEPTH_MAX || api.lua_checkstack(state, 4) === 0) {
-    context.raise(state, `Cannot serialise, excessive depth (${depth})`);
+    context.raise(state, `Cannot serialise, excessive nesting (${depth})`);
   }
   context.unseal(state, api.lua_gettop(state));
   const length = arrayLength(context, state);
@@ -347,7 +347,8 @@ class JsonDecoder {
       const escaped = this.#escape(at + 1);
       if (escaped === null) {
         this.#at = at;
-        this.#failWith("Expected value but found invalid escape code");
+        const kind = text.charAt(at + 1) === "u" ? "unicode escape" : "escape";
+        this.#failWith(`Expected value but found invalid ${kind} code`);
       }
       parts.push(escaped.text);
       at = escaped.end;

@@ -15,11 +15,14 @@ import type { LuaContext } from "./lua-context.ts";
 import { jsonDecode, jsonEncode, numberText } from "./lua-json.ts";
 import {
   LUA_ALL_RESULTS,
+  LUA_FUNCTION,
+  LUA_GLOBALS,
   LUA_LIGHT_USERDATA,
   LUA_NIL,
   LUA_NUMBER,
   LUA_STRING,
   LUA_TABLE,
+  LUA_THREAD,
   type LuaFunction,
   type LuaState,
 } from "./lua-module.ts";
@@ -32,6 +35,9 @@ export const READ_ONLY_TABLE = "Attempt to modify a readonly table";
 export const HOOK_INTERVAL = 1000;
 
 const COROUTINE_DEPTH_MAX = 16;
+
+/** `lua_upvalueindex(1)`. */
+const FIRST_UPVALUE = LUA_GLOBALS - 1;
 
 const NO_COMMAND = errorReply("ERR Please specify at least one argument for this redis lib call");
 const BAD_ARGUMENT = errorReply("ERR Lua redis lib command arguments must be strings or integers");
@@ -48,6 +54,7 @@ export function libraryFunctions(context: LuaContext): Map<string, LuaFunction> 
     ...baseFunctions(context),
     ...textFunctions(context),
     ...tableFunctions(context),
+    ...coroutineFunctions(context),
     ...internalFunctions(context),
     ...[...bitFunctions(context)].map(
       ([name, call]) => [`bit.${name}`, call] satisfies [string, LuaFunction],
@@ -257,6 +264,16 @@ function baseFunctions(context: LuaContext): [string, LuaFunction][] {
       },
     ],
     [
+      "pairs",
+      (state): number => {
+        api.luaL_checktype(state, 1, LUA_TABLE);
+        context.pushFunction(state, "next", 0);
+        api.lua_pushvalue(state, 1);
+        api.lua_pushnil(state);
+        return 3;
+      },
+    ],
+    [
       "rawget",
       (state): number => {
         api.luaL_checktype(state, 1, LUA_TABLE);
@@ -319,15 +336,48 @@ function baseFunctions(context: LuaContext): [string, LuaFunction][] {
         return api.lua_gettop(state);
       },
     ],
-    ["loadstring", (state): number => loadText(context, state)],
+    [
+      "loadstring",
+      (state): number => {
+        const text = context.checkText(state, 1);
+        const name = api.lua_type(state, 2) <= 0 ? text : context.checkText(state, 2);
+        return loadText(context, state, text, name);
+      },
+    ],
+    [
+      "load",
+      (state): number => {
+        api.luaL_checktype(state, 1, LUA_FUNCTION);
+        const name = api.lua_type(state, 2) <= 0 ? "=(load)" : context.checkText(state, 2);
+        const pieces: string[] = [];
+        for (;;) {
+          context.charge(SCRIPT_COMMAND_STEPS);
+          api.lua_pushvalue(state, 1);
+          if (api.lua_pcall(state, 0, 1, 0) !== 0) {
+            api.lua_pushnil(state);
+            api.lua_insert(state, -2);
+            return 2;
+          }
+          if (api.lua_type(state, -1) === LUA_NIL) break;
+          const piece = context.text(state, -1);
+          if (piece === null) {
+            api.lua_pushnil(state);
+            context.pushText(state, "reader function must return a string");
+            return 2;
+          }
+          if (piece === "") break;
+          pieces.push(piece);
+          api.lua_settop(state, -2);
+        }
+        return loadText(context, state, pieces.join(""), name);
+      },
+    ],
   ];
 }
 
-/** `loadstring(text, [name])`; precompiled code is taken for text, as in Redis, and fails to compile. */
-function loadText(context: LuaContext, state: LuaState): number {
+/** Compiles `text`; precompiled code is taken for text, as in Redis, and fails to compile. */
+function loadText(context: LuaContext, state: LuaState, text: string, name: string): number {
   const { api } = context;
-  const text = context.checkText(state, 1);
-  const name = api.lua_type(state, 2) <= 0 ? text : context.checkText(state, 2);
   context.charge(HOOK_INTERVAL + text.length);
   const shownName = name.slice(0, name.indexOf("\0") < 0 ? name.length : name.indexOf("\0"));
   const source = text.startsWith("\x1b") ? ` ${text}` : text;
@@ -356,6 +406,17 @@ function textFunctions(context: LuaContext): [string, LuaFunction][] {
     ["math.randomseed", noRandomness],
     ["string.find", (state): number => findOrMatch(context, state, true)],
     ["string.match", (state): number => findOrMatch(context, state, false)],
+    [
+      "string.gmatch",
+      (state): number => {
+        context.checkText(state, 1);
+        context.checkText(state, 2);
+        api.lua_settop(state, 2);
+        api.lua_pushnumber(state, 0);
+        context.pushFunction(state, "internal.gmatch", 3);
+        return 1;
+      },
+    ],
     ["string.gsub", (state): number => gsub(context, state)],
     [
       "string.rep",
@@ -427,6 +488,19 @@ function tableFunctions(context: LuaContext): [string, LuaFunction][] {
       },
     ],
     [
+      "table.sort",
+      (state): number => {
+        const length = checkLength(state);
+        if (api.lua_type(state, 2) > 0) api.luaL_checktype(state, 2, LUA_FUNCTION);
+        context.charge(length * (32 - Math.clz32(length)));
+        api.lua_settop(state, 2);
+        context.pushOriginal(state, "table.sort");
+        api.lua_insert(state, 1);
+        api.lua_call(state, 2, 0);
+        return 0;
+      },
+    ],
+    [
       "table.concat",
       (state): number => {
         const separator = api.lua_type(state, 2) <= 0 ? "" : context.checkText(state, 2);
@@ -469,10 +543,84 @@ function tableFunctions(context: LuaContext): [string, LuaFunction][] {
   ];
 }
 
+// --- coroutine ------------------------------------------------------------------------------------
+
+/**
+ * Coroutines run nested on the C stack, and Lua 5.1 bounds neither their nesting nor, through the
+ * count hook, the work of many short ones.
+ */
+function coroutineFunctions(context: LuaContext): [string, LuaFunction][] {
+  const { api } = context;
+  /** Leaves a new coroutine for the function at 1. */
+  const create = (state: LuaState): void => {
+    if (api.lua_type(state, 1) !== LUA_FUNCTION || api.lua_iscfunction(state, 1) !== 0) {
+      context.argumentError(state, 1, "Lua function expected");
+    }
+    context.charge(HOOK_INTERVAL);
+    context.pushOriginal(state, "coroutine.create");
+    api.lua_pushvalue(state, 1);
+    api.lua_call(state, 1, 1);
+  };
+  /** Resumes the coroutine at 1 with the values above it; leaves success and results instead. */
+  const resume = (state: LuaState): void => {
+    context.charge(1);
+    if (context.coroutineDepth >= COROUTINE_DEPTH_MAX) context.raise(state, "C stack overflow");
+    context.coroutineDepth += 1;
+    context.pushOriginal(state, "coroutine.resume");
+    api.lua_insert(state, 1);
+    // Lua's own resume raises nothing, so the depth always comes back.
+    api.lua_call(state, api.lua_gettop(state) - 1, LUA_ALL_RESULTS);
+    context.coroutineDepth -= 1;
+  };
+  return [
+    [
+      "coroutine.create",
+      (state): number => {
+        create(state);
+        return 1;
+      },
+    ],
+    [
+      "coroutine.resume",
+      (state): number => {
+        if (api.lua_type(state, 1) !== LUA_THREAD) {
+          context.argumentError(state, 1, "coroutine expected");
+        }
+        resume(state);
+        return api.lua_gettop(state);
+      },
+    ],
+    [
+      "coroutine.wrap",
+      (state): number => {
+        create(state);
+        context.pushFunction(state, "internal.wrapped", 1);
+        return 1;
+      },
+    ],
+    [
+      "internal.wrapped",
+      (state): number => {
+        api.lua_pushvalue(state, FIRST_UPVALUE);
+        api.lua_insert(state, 1);
+        resume(state);
+        const succeeded = api.lua_toboolean(state, 1) !== 0;
+        api.lua_remove(state, 1);
+        if (succeeded) return api.lua_gettop(state);
+        if (context.isText(state, -1)) {
+          api.luaL_where(state, 1);
+          api.lua_insert(state, -2);
+          api.lua_concat(state, 2);
+        }
+        return api.lua_error(state);
+      },
+    ],
+  ];
+}
+
 // --- for the prelude ------------------------------------------------------------------------------
 
 function internalFunctions(context: LuaContext): [string, LuaFunction][] {
-  const { api } = context;
   return [
     [
       // (stand-in, real)
@@ -493,51 +641,7 @@ function internalFunctions(context: LuaContext): [string, LuaFunction][] {
         );
       },
     ],
-    [
-      // (length): what sorting so many items costs
-      "internal.sorting",
-      (state): number => {
-        const length = api.lua_objlen(state, 1);
-        context.charge(length * (32 - Math.clz32(length)));
-        return 0;
-      },
-    ],
-    [
-      "internal.counted",
-      (): number => {
-        context.charge(HOOK_INTERVAL);
-        return 0;
-      },
-    ],
-    [
-      // string.gmatch(subject, pattern)
-      "string.gmatch",
-      (state): number => {
-        context.checkText(state, 1);
-        context.checkText(state, 2);
-        api.lua_settop(state, 2);
-        api.lua_pushnumber(state, 0);
-        context.pushFunction(state, "internal.gmatch", 3);
-        return 1;
-      },
-    ],
     ["internal.gmatch", (state): number => gmatchStep(context, state)],
-    [
-      "internal.enter",
-      (state): number => {
-        context.charge(HOOK_INTERVAL);
-        if (context.coroutineDepth >= COROUTINE_DEPTH_MAX) context.raise(state, "C stack overflow");
-        context.coroutineDepth += 1;
-        return 0;
-      },
-    ],
-    [
-      "internal.leave",
-      (): number => {
-        context.coroutineDepth -= 1;
-        return 0;
-      },
-    ],
     ["internal.failed", (state): number => describeError(context, state)],
   ];
 }
@@ -551,19 +655,17 @@ export const DEBUG_RECORD = "lua_Debug".padEnd(104);
 
 /**
  * The error handler of a script: makes a table `{err, source, line}` of what was raised. The place is
- * that of the Lua function that runs, or of the one that called the library function that raised.
+ * that of the innermost function that is written in Lua.
  */
 function describeError(context: LuaContext, state: LuaState): number {
   const { api } = context;
   const record = context.constantAt(DEBUG_RECORD);
   const wanted = context.constantAt("Sl");
-  let found = api.lua_getstack(state, 1, record) !== 0;
-  if (found) {
+  let found = false;
+  for (let level = 1; api.lua_getstack(state, level, record) !== 0; level += 1) {
     api.lua_getinfo(state, wanted, record);
-    if (zeroEnded(context, context.readInteger(record + DEBUG_WHAT)) === "C") {
-      found = api.lua_getstack(state, 2, record) !== 0;
-      if (found) api.lua_getinfo(state, wanted, record);
-    }
+    found = zeroEnded(context, context.readInteger(record + DEBUG_WHAT)) !== "C";
+    if (found) break;
   }
   if (api.lua_type(state, 1) !== LUA_TABLE) {
     const text = context.text(state, 1) ?? TYPE_NAMES[api.lua_type(state, 1)] ?? "value";

@@ -23,6 +23,7 @@ export const LUA_NUMBER = 3;
 export const LUA_STRING = 4;
 export const LUA_TABLE = 5;
 export const LUA_FUNCTION = 6;
+export const LUA_THREAD = 8;
 
 export const LUA_REGISTRY = -10000;
 export const LUA_GLOBALS = -10002;
@@ -48,6 +49,7 @@ export interface LuaApi {
   lua_checkstack(state: LuaState, extra: number): number;
   lua_type(state: LuaState, index: number): number;
   lua_tonumber(state: LuaState, index: number): number;
+  lua_iscfunction(state: LuaState, index: number): number;
   lua_toboolean(state: LuaState, index: number): number;
   /** Address of the string, which a number is turned into in place; 0 if it is neither. */
   lua_tolstring(state: LuaState, index: number, lengthAddress: number): number;

@@ -266,14 +266,14 @@ export class LuaVm {
     api.lua_pushvalue(state, LUA_GLOBALS);
     for (const name of names) {
       const [first = "", second] = name.split(".");
-      if (second === undefined) {
-        context.pushFunction(state, name, 0);
-        context.setField(state, 1, first);
-        continue;
-      }
-      this.#libraryTable(first);
+      if (second !== undefined) this.#libraryTable(first);
+      const table = api.lua_gettop(state);
+      const field = second ?? first;
+      // What stands there already is Lua's own function.
+      context.getField(state, table, field);
+      context.keepOriginal(state, name);
       context.pushFunction(state, name, 0);
-      context.setField(state, 2, second);
+      context.setField(state, table, field);
       api.lua_settop(state, 1);
     }
     this.#libraryTable("redis");
