@@ -164,13 +164,13 @@ export class World {
   /** A replica that leads all its groups, with nothing in flight. */
   static ready(options: { readonly groups?: number } = {}): World {
     const world = new World(options);
-    let ready = false;
+    const started = { ready: false };
     world.replica.start(() => {
-      ready = true;
+      started.ready = true;
     });
     world.scheduler.settle();
     world.finishDisk();
-    if (!ready) throw new Error("a replica of groups of one leads after its promises are stored");
+    if (!started.ready) throw new Error("a replica of groups of one leads after its promises are stored");
     world.storage.stored.length = 0;
     return world;
   }
