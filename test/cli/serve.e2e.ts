@@ -1,17 +1,21 @@
 /** `paxlock serve` as a real process: how it greets, how it refuses to start, and how it ends. */
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
+import { openRoot, openTable, SYNCHRONOUS } from "../../src/storage/environment.ts";
+import { FOLDER_FORMAT, LOCK_FILE, MAXIMUM_GROUPS, META_KEY } from "../../src/storage/format.ts";
 import { VERSION } from "../../src/config/version.ts";
 import { ManagedProcess } from "../support/managed-process.ts";
 import { Paxlock, paxlockCommand, runPaxlock, withPaxlock } from "../support/paxlock-process.ts";
 import { RespClient } from "../support/resp-client.ts";
+import { RespError } from "../support/resp3-reader.ts";
 import { suite } from "../support/suite.ts";
 import { withTemporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -66,7 +70,9 @@ suite(
         try {
           const client = await paxlock.client();
 
-          assert.match(String(await client.call("GET", "a")), /NOAUTH/);
+          const refusal = await client.call("GET", "a");
+          assert.instance(refusal, RespError);
+          assert.is((refusal as RespError).code, "NOAUTH");
           assert.is(await client.call("AUTH", "s3 cret"), "OK");
           assert.equal(await client.call("CONFIG", "GET", "maxclients"), ["maxclients", "77"]);
           assert.equal(await client.call("CONFIG", "GET", "timeout"), ["timeout", "300"]);
@@ -199,10 +205,8 @@ suite(
       await withTemporaryDirectory(async (cwd) => {
         const file = join(cwd, "file");
         writeFileSync(file, "mine");
-        // No rights stop root, but nobody makes a folder in a file or in /proc.
-        const folders = [file, join(file, "data")];
-        if (process.platform === "linux") folders.push("/proc/paxlock-data");
-        for (const folder of folders) {
+        // No rights stop root, but nobody makes a folder of a file or in a file.
+        for (const folder of [file, join(file, "data")]) {
           const end = await refused(["--port", "0", "--dir", folder], cwd);
           assert.match(end, folder);
           assert.match(end, "--dir");
@@ -219,7 +223,8 @@ suite(
 
         const end = await refused(["--port", "0", "--dir", "data"], cwd);
 
-        assert.match(end, "not Paxlock's");
+        assert.match(end, `the folder ${join(cwd, "data")} is no Paxlock data folder`);
+        assert.match(end, "thesis.txt");
         assert.equal(await contents(cwd), ["data/thesis.txt: mine"]);
       });
     });
@@ -232,9 +237,9 @@ suite(
         const before = await contents(cwd);
 
         const cases: [string[], RegExp][] = [
-          [["--cluster-id", "red"], /belongs to cluster blue, not red; .*--cluster-id/],
-          [["--node-id", "1"], /belongs to node 2, not 1; .*--node-id/],
-          [["--groups", "8"], /was made with 3 groups, .*--groups 8/],
+          [["--cluster-id", "red"], /belongs to cluster blue, not red; .*--dir/],
+          [["--node-id", "1"], /belongs to node 2, not 1; .*--dir/],
+          [["--groups", "8"], /has 3 groups, not 8; .*--groups 3 .*--dir/],
         ];
         for (const [args, expected] of cases) {
           assert.match(await refused(["--port", "0", "--dir", "data", ...args], cwd), expected);
@@ -247,6 +252,21 @@ suite(
       });
     });
 
+    test("in a folder of a newer format", async () => {
+      await withTemporaryDirectory(async (cwd) => {
+        const directory = join(cwd, "data");
+        await Paxlock.start({ directory }, cwd).then(async (paxlock) => paxlock.stop());
+        await makeNewer(directory);
+        const before = await contents(cwd);
+
+        const end = await refused(["--port", "0", "--dir", "data"], cwd);
+
+        assert.match(end, `has format ${FOLDER_FORMAT + 1}, `);
+        assert.match(end, "use the newer version");
+        assert.equal(await contents(cwd), before);
+      });
+    });
+
     test("in a folder that another node has open, which goes on", async () => {
       await withPaxlock({}, async (paxlock) => {
         const end = await refused(
@@ -254,7 +274,7 @@ suite(
           dirname(paxlock.directory),
         );
 
-        assert.match(end, /is in use by another Paxlock/);
+        assert.match(end, new RegExp(`is in use by process ${paxlock.pid}; .*--dir`));
         const client = await paxlock.client();
         assert.is(await client.call("SET", "lock", "me", "NX"), "OK");
       });
@@ -272,13 +292,30 @@ async function refused(args: readonly string[], cwd: string): Promise<string> {
   return stderr;
 }
 
-/** Every file below a folder with its content, to see that nothing was touched. */
+/** Gives the folder the format number of the next one. */
+async function makeNewer(directory: string): Promise<void> {
+  const root = openRoot(directory, MAXIMUM_GROUPS);
+  const table = openTable(root, "folder", false);
+  root.transactionSync(() => {
+    table?.putSync(META_KEY, Uint8Array.of(FOLDER_FORMAT + 1, 1, 2, 3));
+  }, SYNCHRONOUS);
+  await root.close();
+}
+
+/**
+ * Every file below a folder with its content, or what stands for a long one, to see that nothing was
+ * touched. LMDB's table of readers is left out: it holds no data, and looking is enough to change it.
+ */
 async function contents(folder: string): Promise<string[]> {
   const names = await readdir(folder, { recursive: true });
   return names
     .sort()
-    .filter((name) => statSync(join(folder, name)).isFile())
-    .map((name) => `${name}: ${readFileSync(join(folder, name), "latin1")}`);
+    .filter((name) => basename(name) !== LOCK_FILE && statSync(join(folder, name)).isFile())
+    .map((name) => {
+      const bytes = readFileSync(join(folder, name));
+      const digest = createHash("sha256").update(bytes).digest("hex");
+      return `${name}: ${bytes.length <= 64 ? bytes.toString("latin1") : digest}`;
+    });
 }
 
 /** Keeps replies waiting in the node, so that stopping in order takes its time. */
