@@ -1,7 +1,14 @@
 /** Reading arguments as Redis does: strict 64-bit integers, keywords in any case, leases. */
-import { EXPIRE_MS_MAX } from "../base/limits.ts";
+import { DATABASES, EXPIRE_MS_MAX } from "../base/limits.ts";
 import type { ErrorReply } from "../base/reply.ts";
-import { invalidExpireTime, NOT_AN_INTEGER } from "./errors.ts";
+import { errorReply } from "../base/reply.ts";
+import { DB_OUT_OF_RANGE, invalidExpireTime, NOT_AN_INTEGER } from "./errors.ts";
+
+const INT32_MAX = 2 ** 31 - 1;
+const INT32_MIN = -(2 ** 31);
+const NOT_INT32 = errorReply(
+  `ERR value is out of range, value must between ${INT32_MIN} and ${INT32_MAX}`,
+);
 
 const INT64_MAX = 2n ** 63n - 1n;
 const INT64_MIN = -(2n ** 63n);
@@ -30,6 +37,14 @@ export function parseInteger(text: string): number | bigint | null {
   if (exact > INT64_MAX || exact < INT64_MIN) return null;
   const rounded = Number(exact);
   return Number.isSafeInteger(rounded) ? rounded : exact;
+}
+
+/** The number of a database, or the error: Redis reads a 32-bit integer first. */
+export function parseDatabase(text: string): number | ErrorReply {
+  const value = parseInteger(text);
+  if (value === null) return NOT_AN_INTEGER;
+  if (value > INT32_MAX || value < INT32_MIN) return NOT_INT32;
+  return value < 0 || value >= DATABASES ? DB_OUT_OF_RANGE : Number(value);
 }
 
 /** Whether `text` is the keyword `lower`, in any case. `lower` has letters and hyphens only. */

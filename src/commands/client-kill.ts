@@ -5,7 +5,7 @@ import { isWord, parseInteger } from "./arguments.ts";
 import type { ClientType } from "./client-list.ts";
 import { parseClientType } from "./client-list.ts";
 import type { Plan, ServerPort, Session } from "./contract.ts";
-import { SYNTAX_ERROR } from "./errors.ts";
+import { quotingError, SYNTAX_ERROR } from "./errors.ts";
 import { answer } from "./plans.ts";
 
 /** The one user there is. */
@@ -67,7 +67,7 @@ function readFilter(filters: Filters, word: string, value: string): ErrorReply |
     filters.localAddress = value;
   } else if (isWord(word, "user")) {
     // Every connection is the one user's, so that the filter lets all pass.
-    if (value !== USER) return errorReply(`ERR No such user '${value}'`);
+    if (value !== USER) return quotingError("ERR No such user '", value, "'");
   } else if (isWord(word, "skipme") && (isWord(value, "yes") || isWord(value, "no"))) {
     filters.skipMe = isWord(value, "yes");
   } else {

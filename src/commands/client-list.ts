@@ -3,7 +3,7 @@ import type { ErrorReply, Reply } from "../base/reply.ts";
 import { errorReply } from "../base/reply.ts";
 import { isWord, parseInteger } from "./arguments.ts";
 import type { Plan, ServerPort, Session } from "./contract.ts";
-import { SYNTAX_ERROR } from "./errors.ts";
+import { quotingError, SYNTAX_ERROR } from "./errors.ts";
 import { answer } from "./plans.ts";
 
 /** The kinds of clients that Redis knows. Every connection here is a normal one. */
@@ -15,7 +15,7 @@ export function parseClientType(text: string): ClientType | ErrorReply {
   if (isWord(text, "slave") || isWord(text, "replica")) return "replica";
   if (isWord(text, "pubsub")) return "pubsub";
   if (isWord(text, "master")) return "master";
-  return errorReply(`ERR Unknown client type '${text}'`);
+  return quotingError("ERR Unknown client type '", text, "'");
 }
 
 /** CLIENT INFO: the line of this connection. */

@@ -6,7 +6,7 @@ import { planKill } from "./client-kill.ts";
 import { planInfo, planList } from "./client-list.ts";
 import { isPrintable, nameError } from "./client-names.ts";
 import type { CommandSpec, Plan, Session } from "./contract.ts";
-import { SYNTAX_ERROR } from "./errors.ts";
+import { quotingError, SYNTAX_ERROR } from "./errors.ts";
 import { answer, help } from "./plans.ts";
 import { NO_KEYS, oneOf, token } from "./spec.ts";
 
@@ -31,7 +31,7 @@ function planSetInfo(args: readonly string[], session: Session): Plan {
   const value = args[3] ?? "";
   const isName = isWord(attribute, "lib-name");
   if (!isName && !isWord(attribute, "lib-ver")) {
-    return answer(errorReply(`ERR Unrecognized option '${attribute}'`));
+    return answer(quotingError("ERR Unrecognized option '", attribute, "'"));
   }
   if (!isPrintable(value)) {
     return answer(

@@ -1,28 +1,17 @@
 /** PING, ECHO, SELECT, QUIT, RESET. */
-import { DATABASES } from "../base/limits.ts";
-import type { Reply } from "../base/reply.ts";
 import { OK, status } from "../base/reply.ts";
 import type { ScriptCommand } from "../machine/script/port.ts";
-import { parseInteger } from "./arguments.ts";
+import { parseDatabase } from "./arguments.ts";
 import type { CommandSpec, Plan, ServerPort, Session } from "./contract.ts";
-import { DB_OUT_OF_RANGE, NOT_AN_INTEGER, wrongArity } from "./errors.ts";
+import { wrongArity } from "./errors.ts";
 import { answer, inScript } from "./plans.ts";
 import { NO_KEYS } from "./spec.ts";
-
-const INT32_MAX = 2 ** 31 - 1;
 
 const PONG = answer(status("PONG"));
 
 function planPing(args: readonly string[]): Plan {
   if (args.length === 1) return PONG;
   return answer(args.length > 2 ? wrongArity("ping") : (args[1] ?? ""));
-}
-
-/** The number of a database, or the error. */
-function parseDatabase(text: string): number | Reply {
-  const value = parseInteger(text);
-  if (value === null || value > INT32_MAX || value < -INT32_MAX - 1) return NOT_AN_INTEGER;
-  return value < 0 || value >= DATABASES ? DB_OUT_OF_RANGE : Number(value);
 }
 
 function planSelect(args: readonly string[], session: Session): Plan {

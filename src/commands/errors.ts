@@ -166,6 +166,14 @@ export function overLimit(what: string, bytes: number, bytesMax: number): ErrorR
   );
 }
 
+/**
+ * An error that repeats an argument as Redis formats it: a C string, without line ends at either
+ * end of the whole text.
+ */
+export function quotingError(before: string, argument: string, after = ""): ErrorReply {
+  return errorReply(`${before}${cText(argument, Infinity)}${after}`.replace(/[\r\n]+$/, ""));
+}
+
 /** What C's `%.*s` prints: up to `bytesMax` bytes, and nothing from a zero byte on. */
 function cText(text: string, bytesMax: number): string {
   const zero = text.indexOf("\0");

@@ -5,7 +5,7 @@ import { errorReply } from "../base/reply.ts";
 import type { ExpireOperation } from "../machine/operation.ts";
 import { isWord, parseInteger } from "./arguments.ts";
 import type { CommandSpec } from "./contract.ts";
-import { invalidExpireTime, NOT_AN_INTEGER } from "./errors.ts";
+import { invalidExpireTime, NOT_AN_INTEGER, quotingError } from "./errors.ts";
 import { FIRST_KEY, KEY, keyAt, oneOf, token } from "./spec.ts";
 
 const INT64_MIN_SECONDS = -(2n ** 63n) / 1000n;
@@ -45,7 +45,7 @@ function parseConditions(args: readonly string[]): ExpireOperation["condition"] 
     else if (isWord(option, "xx")) xx = true;
     else if (isWord(option, "gt")) gt = true;
     else if (isWord(option, "lt")) lt = true;
-    else return errorReply(`ERR Unsupported option ${option}`);
+    else return quotingError("ERR Unsupported option ", option);
   }
   if (nx && (xx || gt || lt)) {
     return errorReply("ERR NX and XX, GT or LT options at the same time are not compatible");

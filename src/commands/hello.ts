@@ -4,7 +4,7 @@ import { errorReply, OK } from "../base/reply.ts";
 import { isWord, parseInteger } from "./arguments.ts";
 import { nameError } from "./client-names.ts";
 import type { CommandSpec, Plan, ServerPort, Session } from "./contract.ts";
-import { SYNTAX_ERROR, WRONG_PASS } from "./errors.ts";
+import { quotingError, SYNTAX_ERROR, WRONG_PASS } from "./errors.ts";
 import { answer } from "./plans.ts";
 import { REDIS_VERSION } from "./redis-version.ts";
 import { NO_KEYS } from "./spec.ts";
@@ -83,7 +83,7 @@ function parseHello(args: readonly string[]): HelloOptions | ErrorReply {
       if (error !== null) return error;
       index += 1;
     } else {
-      return errorReply(`ERR Syntax error in HELLO option '${option}'`);
+      return quotingError("ERR Syntax error in HELLO option '", option, "'");
     }
   }
   return { protocol, user, password, name };

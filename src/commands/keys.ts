@@ -1,12 +1,9 @@
 /** EXISTS, TYPE, TOUCH, RENAME, RENAMENX, COPY: keys whatever they hold. */
-import { DATABASES } from "../base/limits.ts";
 import { errorReply } from "../base/reply.ts";
-import { isWord, parseInteger } from "./arguments.ts";
+import { isWord, parseDatabase } from "./arguments.ts";
 import type { CommandSpec, Parsed } from "./contract.ts";
-import { DB_OUT_OF_RANGE, NOT_AN_INTEGER, SYNTAX_ERROR } from "./errors.ts";
+import { SYNTAX_ERROR } from "./errors.ts";
 import { ALL_KEYS, FIRST_KEY, KEY, keyAt, KEYS, keysToEnd, token } from "./spec.ts";
-
-const INT32_MAX = 2 ** 31 - 1;
 
 const counting = {
   arity: -2,
@@ -103,10 +100,9 @@ function parseCopy(args: readonly string[], db: number): Parsed {
     if (isWord(option, "replace")) {
       replace = true;
     } else if (isWord(option, "db") && index + 1 < args.length) {
-      const value = parseInteger(args[index + 1] ?? "");
-      if (value === null || value > INT32_MAX || value < -INT32_MAX - 1) return NOT_AN_INTEGER;
-      if (value < 0 || value >= DATABASES) return DB_OUT_OF_RANGE;
-      newDb = Number(value);
+      const parsed = parseDatabase(args[index + 1] ?? "");
+      if (typeof parsed !== "number") return parsed;
+      newDb = parsed;
       index += 1;
     } else {
       return SYNTAX_ERROR;

@@ -24,8 +24,9 @@ const UINT64 = 2n ** 64n;
 const COUNT_DEFAULT = 10;
 const COUNT_MAX = 2 ** 31 - 1;
 
-/** As C's `strtoul` reads it, on which Redis relies: a sign is allowed, and wraps around. */
-function parseCursor(text: string): bigint | null {
+/** As C's `strtoul` reads it, on which Redis relies: a sign wraps around, a zero byte ends it. */
+function parseCursor(argument: string): bigint | null {
+  const [text = ""] = argument.split("\0", 1);
   if (!/^[+-]?[0-9]*$/.test(text) || text.length > 40) return null;
   const digits = text.replace(/^[+-]/, "");
   if (digits === "") return text === "" ? 0n : null;

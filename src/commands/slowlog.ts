@@ -10,14 +10,14 @@ const COUNT_DEFAULT = 10;
 
 function planGet(args: readonly string[], server: ServerPort): Plan {
   const entries = server.slowLog();
-  let count: number | bigint = COUNT_DEFAULT;
+  let count = COUNT_DEFAULT;
   if (args.length > 3) return answer(wrongSubcommandArity("slowlog", args[1] ?? ""));
   if (args.length === 3) {
     const parsed = parseInteger(args[2] ?? "");
-    if (parsed === null || parsed < -1 || typeof parsed === "bigint") {
+    if (parsed === null || parsed < -1) {
       return answer(errorReply("ERR count should be greater than or equal to -1"));
     }
-    count = parsed;
+    count = Number(parsed);
   }
   return answer((count === -1 ? entries : entries.slice(0, count)).map(entryReply));
 }

@@ -78,6 +78,7 @@ suite("commands/server", (test) => {
     assert.equal(replyOf("scan 8"), ["0", []]);
     assert.is(plan("scan +0").kind, "group");
     assert.is(plan(["scan", ""]).kind, "group");
+    assert.is(plan(["scan", "\0abc"]).kind, "group");
   });
 
   test("KEYS, DBSIZE and FLUSH merge what the groups answer, errors first", () => {

@@ -151,7 +151,11 @@ suite("commands/session", (test) => {
     for (const bad of ["16", "-1"]) {
       assert.is(textOf(replyOf(`select ${bad}`, session)), "ERR DB index is out of range");
     }
-    for (const bad of ["abc", "99999999999999999999", "2147483648", "1.0"]) {
+    assert.is(
+      textOf(replyOf("select 2147483648", session)),
+      "ERR value is out of range, value must between -2147483648 and 2147483647",
+    );
+    for (const bad of ["abc", "99999999999999999999", "1.0"]) {
       assert.is(
         textOf(replyOf(`select ${bad}`, session)),
         "ERR value is not an integer or out of range",
