@@ -54,9 +54,30 @@ const name = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom("foo", "client|foo", "script|", "config", "object") },
 );
 
-const call = fc
+const anyCall = fc
   .tuple(name, fc.array(argument, { maxLength: 7 }), fc.boolean())
   .map(([full, rest, upper]) => [...(upper ? full.toUpperCase() : full).split("|"), ...rest]);
+
+const OPTIONS: readonly (readonly [string, string])[] = [
+  ["set k v", "nx xx get ex px exat pxat keepttl 10 0 k"],
+  ["getex k", "ex px exat pxat persist 10 0 k"],
+  ["expire k 10", "nx xx gt lt k"],
+  ["pexpireat k 0", "nx xx gt lt k"],
+  ["copy k j", "db replace 3 16 k"],
+  ["scan 0", "match count type 10 0 k *"],
+  ["hello 2", "auth setname default k"],
+];
+
+/** Commands with options, given their own options and a few other words. */
+const optionCall = fc
+  .constantFrom(...OPTIONS)
+  .chain(([start, options]) =>
+    fc
+      .array(fc.constantFrom(...options.split(" ")), { maxLength: 5 })
+      .map((rest) => [...start.split(" "), ...rest]),
+  );
+
+const call = fc.oneof(anyCall, optionCall);
 
 /** What a plan answers where no key exists, or undefined where that is the machine's to say. */
 function plannedReply(args: readonly string[]): Reply | undefined {

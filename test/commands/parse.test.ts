@@ -172,6 +172,8 @@ const VECTORS: readonly (readonly [string, unknown])[] = [
   ["expire k abc", NOT_INTEGER],
   ["expire k abc foo", "ERR Unsupported option foo"],
   ["expire k 1 nx gt", "ERR NX and XX, GT or LT options at the same time are not compatible"],
+  ["expire k 1 lt nx", "ERR NX and XX, GT or LT options at the same time are not compatible"],
+  ["expire k 1 xx nx", "ERR NX and XX, GT or LT options at the same time are not compatible"],
   ["expire k 1 gt lt", "ERR GT and LT options at the same time are not compatible"],
   ["expire k 9223372036854775807", invalid("expire")],
   ["expire k -9223372036854775808", invalid("expire")],
