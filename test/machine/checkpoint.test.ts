@@ -40,6 +40,8 @@ suite("machine/checkpoint", (test) => {
     assert.is(meta.nowMs, rig.nowMs);
     assert.is(meta.nextRow, 5);
     assert.is(meta.tokenCounter, 6);
+    rig.apply(many("delete", "d", "b"));
+    assert.equal(rig.machine.takeCheckpoint().removed, [2, 4]);
   });
 
   test("a lock that comes and goes between two checkpoints costs no row", () => {
@@ -150,6 +152,7 @@ suite("machine/checkpoint", (test) => {
     const restored = disk.restore();
 
     assert.is(restored.dirtyRows(), 2);
+    assert.is(disk.write(restored, 1).removed.length, 1);
     disk.write(restored);
     assert.equal(
       disk.sorted().map(({ row }) => row),

@@ -74,6 +74,13 @@ suite(
       assert.is(rig.machine.expiredKeys, 1);
     });
 
+    test("a read at an earlier time than the last entry's shows no longer lease", () => {
+      const rig = new Rig();
+      rig.apply(lock("k", "me", 5));
+      const early = { nowMs: rig.nowMs - 100, wallMs: rig.wallMs };
+      assert.is(rig.machine.read(pttl("k"), early), 5);
+    });
+
     test("the time left counts down from the full lease; TTL rounds to seconds as Redis does", () => {
       const rig = new Rig();
       rig.apply(lock("k", "me", 1_500), set("endless", "x"));

@@ -5,12 +5,14 @@ import { Prng } from "../../src/base/prng.ts";
 import {
   EVALUATED_SCRIPT_BYTES_MAX,
   EVALUATED_SCRIPTS_MAX,
+  LOADED_SCRIPT_BYTES_MAX,
   LOADED_SCRIPTS_MAX,
 } from "../../src/base/limits.ts";
 import type { Reply } from "../../src/base/reply.ts";
 import { errorReply, OK } from "../../src/base/reply.ts";
 import { SCRIPT_BODY_NEEDED } from "../../src/machine/machine.ts";
 import type { EvalOperation, Operation } from "../../src/machine/operation.ts";
+import type { DirectCommands, ScriptEngine } from "../../src/machine/script/port.ts";
 import { suite } from "../support/suite.ts";
 import {
   bodyOf,
@@ -21,6 +23,9 @@ import {
   get,
   lock,
   many,
+  expire,
+  pttl,
+  rename,
   ProgramEngine,
   Rig,
   scan,
@@ -36,6 +41,17 @@ function script(number: number, bytes = 0): EvalOperation {
   const padding = " ".repeat(bytes);
   const body = `${bodyOf({ steps: [get(`k${number}`)], end: "done" })}${padding}`;
   return { ...evaluation({ steps: [], end: "done" }), sha: shaOf(body), body };
+}
+
+/** An engine whose every script is one native function. */
+function nativeEngine(native: (host: DirectCommands) => Reply): ScriptEngine {
+  return {
+    compile: () => null,
+    run: (_, { direct }) => {
+      assert.ok(direct);
+      return { kind: "done", reply: native(direct) };
+    },
+  };
 }
 
 function load({ sha, body }: EvalOperation): Operation {
@@ -82,14 +98,19 @@ suite("machine/scripts", (test) => {
 
   test("a key of another group is refused with CROSSSLOT, the script goes on", () => {
     const rig = new Rig();
-    const foreign = [get(FOREIGN), many("delete", "k", FOREIGN), set("k", "v")];
+    const foreign = [
+      get(FOREIGN),
+      many("delete", "k", FOREIGN),
+      rename("k", FOREIGN),
+      set("k", "v"),
+    ];
 
     const replies = rig.evaluate(foreign) as Reply[];
 
-    for (const reply of replies.slice(0, 2)) {
+    for (const reply of replies.slice(0, 3)) {
       assert.match((reply as { text: string }).text, /^CROSSSLOT .*\{hash tag\}/);
     }
-    assert.is(replies[2], OK);
+    assert.is(replies[3], OK);
   });
 
   test("commands over all keys are refused where the group holds only a part of them", () => {
@@ -155,6 +176,50 @@ suite("machine/scripts", (test) => {
     );
   });
 
+  test("an aborted script brings back the keys that expired under its hands", () => {
+    const rig = new Rig({ limits: { expiredPerEntryMax: 0 } });
+    rig.apply(lock("k", "me", 5));
+    rig.pass(6);
+
+    rig.evaluate([get("k"), set("k", "you")], { end: "aborted" });
+
+    assert.is(rig.read(get("k")), "me");
+    assert.is(rig.machine.expiredKeys, 0);
+    assert.is(rig.machine.nextDeadlineMs(), rig.nowMs - 1);
+  });
+
+  test("the short cuts of native scripts do and answer what the commands do", () => {
+    const shortCuts: readonly (readonly [
+      Operation,
+      (host: DirectCommands, key: string) => Reply,
+    ])[] = [
+      [get("k"), (host, key) => host.get(key)],
+      [many("exists", "k"), (host, key) => host.exists(key)],
+      [many("delete", "k"), (host, key) => host.delete(key)],
+      [pttl("k"), (host, key) => host.timeToLive(key)],
+      [expire("k", 70), (host, key) => host.expireAfter(key, 70)],
+      [
+        set("k", "you", { expireMode: "after", expireMs: 70 }),
+        (host, key) => host.setFor(key, "you", 70),
+      ],
+    ];
+    for (const [operation, shortCut] of shortCuts) {
+      for (const key of ["k", "absent", FOREIGN]) {
+        for (const readOnly of [false, true]) {
+          const named = "keys" in operation ? { ...operation, keys: [key] } : { ...operation, key };
+          const program = new Rig();
+          const native = new Rig({ scripts: nativeEngine((host) => shortCut(host, key)) });
+          const script = evaluation({ steps: [named as Operation], end: "done" }, { readOnly });
+          for (const rig of [program, native]) rig.apply(lock("k", "me", 50));
+
+          const [expected] = program.apply(script) as Reply[];
+          assert.equal(native.apply(script), expected, `${operation.kind} ${key}`);
+          assert.is(native.machine.digest(), program.machine.digest());
+        }
+      }
+    }
+  });
+
   test("EVAL keeps its script; without body an unknown one asks for it", () => {
     const rig = new Rig();
     const { sha } = script(1);
@@ -212,5 +277,17 @@ suite("machine/scripts", (test) => {
     assert.equal(rig.apply(script(-1)), [null], "EVAL still runs");
     rig.apply({ kind: "script-flush" });
     assert.is(rig.apply(load(script(-1))), script(-1).sha);
+    const { scriptsFlushedBelow, nextRow } = rig.machine.takeCheckpoint().meta;
+    assert.is(scriptsFlushedBelow, nextRow - 1);
+  });
+
+  test("SCRIPT LOAD refuses what exceeds the bytes for loaded scripts", () => {
+    const rig = new Rig();
+    const quarter = LOADED_SCRIPT_BYTES_MAX / 4 - 1_000;
+    for (const number of [1, 2, 3, 4]) rig.apply(load(script(number, quarter)));
+
+    assert.ok(rig.machine.hasScript(script(4, quarter).sha));
+    assert.equal((rig.apply(load(script(5, quarter))) as { kind: string }).kind, "error");
+    assert.is(rig.apply(load(script(6))), script(6).sha);
   });
 });

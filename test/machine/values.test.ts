@@ -122,6 +122,8 @@ suite("machine/values", (test) => {
     assert.is(rig.apply(increment("k", 2n ** 53n + 1n)), 18014398509481985n);
     assert.is(rig.apply(increment("k", -(2n ** 54n))), 1);
     assert.is(rig.read(pttl("k")), 100);
+    rig.apply(set("negative", "-10"));
+    assert.is(rig.apply(increment("negative", 2n ** 53n + 1n)), 9007199254740983);
     assert.is(rig.apply(increment("new", -5)), -5);
     assert.is(rig.read(get("new")), "-5");
   });
