@@ -51,6 +51,20 @@ export interface MachineOptions {
   readonly limits?: { readonly expiredPerEntryMax?: number; readonly databaseKeysMax?: number };
 }
 
+/**
+ * A read that its client sent between two writes of one entry. It is not part of the entry: only the
+ * replica that answers the client runs it, and it changes nothing.
+ */
+export interface PlacedRead {
+  readonly operation: Operation;
+  /** How many operations of the entry come before it. */
+  readonly after: number;
+  /** Filled in by {@link Machine.apply}. */
+  reply: Reply;
+}
+
+const NO_READS: readonly PlacedRead[] = [];
+
 /** What INFO keyspace needs to know of a database. */
 export interface DatabaseCounts {
   readonly keys: number;
@@ -111,9 +125,9 @@ export class Machine {
 
   /**
    * Applies the entry of a slot and returns one reply per operation. Slots ascend; those that carry
-   * no entry may be left out.
+   * no entry may be left out. `reads`, in order of their places, run between the operations.
    */
-  apply(entry: Entry, slot: Slot): Reply[] {
+  apply(entry: Entry, slot: Slot, reads: readonly PlacedRead[] = NO_READS): Reply[] {
     assert(!this.#restoring, "a restore must be finished first");
     assert(slot > this.#appliedSlot, "slots are applied in order, each once");
     assert(entry.nowMs >= this.#nowMs, "group time never goes back");
@@ -124,8 +138,26 @@ export class Machine {
     this.#keyspace.expireDue(this.#expiredPerEntryMax);
     const { operations } = entry;
     const replies: Reply[] = [];
-    for (const operation of operations) replies.push(this.#execute(operation));
+    let nextRead = 0;
+    for (const operation of operations) {
+      if (nextRead < reads.length)
+        nextRead = this.#runReads(reads, nextRead, entry, replies.length);
+      replies.push(this.#execute(operation));
+    }
+    nextRead = this.#runReads(reads, nextRead, entry, replies.length);
+    assert(nextRead === reads.length, "every read has a place in the entry");
     return replies;
+  }
+
+  /** Runs the reads placed after `done` operations; returns the index of the next one. */
+  #runReads(reads: readonly PlacedRead[], next: number, entry: Entry, done: number): number {
+    let index = next;
+    for (let read = reads[index]; read !== undefined && read.after === done; read = reads[index]) {
+      read.reply = this.read(read.operation, entry);
+      index += 1;
+    }
+    if (index > next) this.#keyspace.begin(entry, false);
+    return index;
   }
 
   /**

@@ -2,9 +2,11 @@
  * A batch: the operations that will share one slot, with those who wait for the answers.
  *
  * Operations and sinks lie in parallel arrays, so that adding a command to a batch allocates
- * nothing. Reads that must see this batch's writes wait here too and run right after its apply.
+ * nothing. Reads that must see a write of this batch wait here too, each at its place between the
+ * writes: a later write of the same pipeline may undo what the read must see.
  */
 import type { Reply } from "../base/reply.ts";
+import type { PlacedRead } from "../machine/machine.ts";
 import type { Operation } from "../machine/operation.ts";
 
 /** Where the answer to one operation goes. Called exactly once. */
@@ -27,7 +29,7 @@ function sizeOf(operation: Operation): number {
 export class Batch {
   readonly operations: Operation[] = [];
   readonly sinks: ReplySink[] = [];
-  readonly readOperations: Operation[] = [];
+  readonly reads: PlacedRead[] = [];
   readonly readSinks: ReplySink[] = [];
   /** Estimated bytes of the entry. */
   bytes = 0;
@@ -39,7 +41,7 @@ export class Batch {
   }
 
   addRead(operation: Operation, sink: ReplySink): void {
-    this.readOperations.push(operation);
+    this.reads.push({ operation, after: this.operations.length, reply: null });
     this.readSinks.push(sink);
   }
 }

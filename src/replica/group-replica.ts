@@ -144,7 +144,10 @@ export class GroupReplica {
     if (flight !== undefined) this.#inFlight.delete(slot);
     const own = flight !== undefined && flight.bytes === value ? flight : null;
     assert(flight === undefined || own !== null, "a lone proposer's value is what was chosen");
-    const replies = this.machine.apply(own === null ? this.#decode(value) : own.entry, slot);
+    const replies =
+      own === null
+        ? this.machine.apply(this.#decode(value), slot)
+        : this.machine.apply(own.entry, slot, own.batch.reads);
     this.paxos.applied(slot);
     if (own !== null) this.#answer(own.batch, replies);
     if (this.paxos.isLeader && !this.leads && slot >= this.#recoveredThrough) this.#startTime();
@@ -211,7 +214,7 @@ export class GroupReplica {
 
   #answer(batch: Batch, replies: readonly ReturnType<Machine["read"]>[]): void {
     if (this.#newest === batch) this.#newest = null;
-    const { operations, sinks, readOperations, readSinks } = batch;
+    const { operations, sinks, reads, readSinks } = batch;
     for (let index = 0; index < sinks.length; index += 1) {
       const sink = present(sinks[index], "each operation has a sink");
       const reply = present1(replies[index]);
@@ -224,8 +227,8 @@ export class GroupReplica {
       }
     }
     for (let index = 0; index < readSinks.length; index += 1) {
-      const operation = present(readOperations[index], "each sink has a read");
-      present(readSinks[index], "each read has a sink").resolve(this.read(operation));
+      const { reply } = present(reads[index], "each sink has a read");
+      present(readSinks[index], "each read has a sink").resolve(reply);
     }
   }
 

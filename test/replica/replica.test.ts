@@ -133,6 +133,19 @@ suite("replica/reads", (test) => {
     assert.equal([a.replies, b.replies], [["1"], ["2"]]);
   });
 
+  test("a read keeps its place between the writes of a pipeline", () => {
+    const world = World.ready();
+
+    const before = world.readBehindWrites(0, get("a"));
+    world.write(0, setNx("a", "1"));
+    const between = world.readBehindWrites(0, get("a"));
+    world.write(0, { kind: "delete", db: 0, keys: ["a"] });
+    const after = world.readBehindWrites(0, get("a"));
+    world.finishDisk();
+
+    assert.equal([before.replies, between.replies, after.replies], [[null], ["1"], [null]]);
+  });
+
   test("a read behind writes does not wait for other groups", () => {
     const world = World.ready();
     world.write(0, setNx("a", "1"));

@@ -170,7 +170,8 @@ export class World {
     });
     world.scheduler.settle();
     world.finishDisk();
-    if (!started.ready) throw new Error("a replica of groups of one leads after its promises are stored");
+    if (!started.ready)
+      throw new Error("a replica of groups of one leads after its promises are stored");
     world.storage.stored.length = 0;
     return world;
   }
