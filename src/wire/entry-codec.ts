@@ -49,7 +49,7 @@ interface Row<Shape> {
 const EXPIRE_MODES = ["none", "keep", "after", "at"] as const;
 const VALUE_CONDITIONS = ["always", "nx", "xx", "ifeq", "ifne"] as const;
 const DELETE_CONDITIONS = ["always", "ifeq", "ifne"] as const;
-const EXPIRE_CONDITIONS = ["always", "nx", "xx", "gt", "lt"] as const;
+const EXPIRE_CONDITIONS = ["always", "nx", "xx", "gt", "lt", "xx-lt"] as const;
 const EXPIRE_STARTS = ["after", "at"] as const;
 const SET_ANSWERS = ["status", "old", "integer"] as const;
 const TIME_UNITS = ["s", "ms"] as const;
@@ -455,7 +455,8 @@ function readDb(reader: ByteReader): number {
 function writeWord<Word extends string>(
   writer: ByteWriter,
   words: readonly Word[],
-  word: Word,
+  // Not inferred from: a word that its list lacks is an error of the compiler.
+  word: NoInfer<Word>,
 ): void {
   const place = words.indexOf(word);
   assert(place >= 0, "the word is in its list");

@@ -44,7 +44,7 @@ const fields: {
     ...keyFields,
     expireMode: fc.constantFrom("after", "at"),
     expireMs: time,
-    condition: fc.constantFrom("always", "nx", "xx", "gt", "lt"),
+    condition: fc.constantFrom("always", "nx", "xx", "gt", "lt", "xx-lt"),
   },
   delex: { ...keyFields, when: fc.constantFrom("always", "ifeq", "ifne"), compare: text },
   rename: { ...keyFields, newKey: text, onlyIfNone: fc.boolean() },
