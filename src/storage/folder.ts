@@ -16,7 +16,7 @@ import {
   rmdirSync,
   statSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { assert } from "../base/assert.ts";
 import type { NodeId } from "../base/ids.ts";
 import {
@@ -85,14 +85,25 @@ export async function openFolder(options: StorageOptions): Promise<OpenFolder> {
 function makeDirectory(directory: string): boolean {
   try {
     if (existsSync(directory)) {
+      if (!statSync(directory).isDirectory()) throw new Error("it is a file");
       accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
       return false;
     }
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeMissing(directory);
     return true;
   } catch (thrown) {
     throw unwritable(directory, thrown);
   }
+}
+
+/**
+ * Makes a folder and the missing ones above it. Node's `recursive` would do, but it never ends where
+ * the system says "no such file" for a folder whose parent is there, as it does in `/proc`.
+ */
+function makeMissing(directory: string): void {
+  const parent = dirname(directory);
+  if (!existsSync(parent)) makeMissing(parent);
+  mkdirSync(directory, { mode: 0o700 });
 }
 
 /** Refuses a folder that holds something else, by the names of its files and the head of the data. */
