@@ -58,8 +58,7 @@ export class Leadership {
     this.#log = parts.log;
     this.#outbox = parts.outbox;
     this.ballot = candidacy.ballot;
-    // Slots this node learned on the way without anybody's promise can only lie below.
-    this.recoveredSlot = Math.max(candidacy.last, this.#log.last);
+    this.recoveredSlot = candidacy.last;
     this.#nextSlot = this.recoveredSlot + 1;
     this.#tick = tick;
     this.#roundTick = tick;

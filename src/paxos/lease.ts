@@ -46,12 +46,13 @@ export class LeaseBond {
 
   /**
    * Whether a promise of `ballot` would break a bond. The bound node itself may take a higher
-   * ballot, and whoever shows that the bound ballot was given up (`released`) is as good as it.
+   * ballot. So may whoever shows that the bound ballot was given up (`released`), or a higher one:
+   * when that one was elected, the bound one's lease was over.
    */
   forbids(ballot: Ballot, released: Ballot, nowMs: Millis): boolean {
     if (nowMs < this.#restartUntilMs) return true;
     if (nowMs >= this.#untilMs) return false;
-    return nodeOf(ballot) !== nodeOf(this.#ballot) && released !== this.#ballot;
+    return nodeOf(ballot) !== nodeOf(this.#ballot) && released < this.#ballot;
   }
 }
 

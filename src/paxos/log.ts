@@ -141,8 +141,7 @@ export class Log {
     assert(ballot >= known.ballot, "[P2] an acceptor's ballot of a slot only rises");
     assert(!known.chosen || sameBytes(known.value, value), "[P2] a slot has one chosen value");
     known.ballot = ballot;
-    // A chosen value is the same bytes; keeping the first object lets its proposer recognise it.
-    if (!known.chosen) known.value = value;
+    known.value = value;
     known.votes = 0;
     return known;
   }

@@ -42,7 +42,7 @@ export interface PrepareMessage {
   readonly from: Slot;
   /**
    * The ballot whose leader gave up its lease in favour of this candidate, 0 for none. An acceptor
-   * bound to the lease of exactly this ballot is free of it.
+   * bound to the lease of this ballot, or a lower one, is free of it.
    */
   readonly released: Ballot;
 }

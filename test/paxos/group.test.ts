@@ -129,12 +129,38 @@ suite("paxos/group: elections", (test) => {
     node.step(2, page, AWAKE_MS);
     const asked = sent(node.takeEffects(), "prepare");
     node.step(2, page, AWAKE_MS);
-    const before = node.isLeader;
+    node.step(2, { ...page, from: 9, next: 0 }, AWAKE_MS);
+    const doubledAndEarly = [node.isLeader, node.takeEffects()];
     node.step(2, { ...page, from: 5, next: 0 }, AWAKE_MS);
 
     assert.equal(asked, [[2, { kind: "prepare", ballot: B11, from: 5, released: 0 }]]);
-    assert.is(before, false);
+    assert.equal(doubledAndEarly, [false, []]);
     assert.is(node.isLeader, true);
+  });
+
+  test("a promise of an earlier ballot of this node does not count for a later one", () => {
+    const node = candidate();
+    settle(node);
+    const { ballot } = node;
+    node.step(3, { kind: "nack", ballot, reason: "ballot", promised: B23, cut: 0 }, AWAKE_MS);
+    tick(node, 10);
+    const probe = sent(settle(node), "probe")[0]?.[1];
+    const ack = { kind: "probe-ack", granted: true, promised: 0, chosen: 0 } as const;
+    node.step(2, { ...ack, ballot: probe?.ballot ?? 0 }, AWAKE_MS);
+    settle(node);
+
+    node.step(2, { kind: "promise", ballot, from: 1, entries: [], next: 0 }, AWAKE_MS);
+
+    assert.is(node.role, "candidate");
+    assert.is(node.ballot, ballotOf(3, 1));
+  });
+
+  test("a promise that was given is repeated even in the wait after a restart", () => {
+    const node = group({ recovered: { promised: B13 } });
+
+    node.step(3, prepare, 0);
+
+    assert.is(sent(node.takeEffects(), "promise").length, 1);
   });
 
   test("an acceptor pages by count and by bytes, and always has room for one entry", () => {
@@ -427,7 +453,7 @@ suite("paxos/group: handover", (test) => {
     );
   });
 
-  test("an acceptor bound to the released ballot promises before the lease is over, one bound to another does not", () => {
+  test("an acceptor bound to the released ballot promises before the lease is over, one bound to a higher does not", () => {
     const released = follower();
     released.step(2, heartbeat, 1_000);
     const other = follower();
@@ -682,6 +708,42 @@ suite("paxos/group: repeats and catch-up", (test) => {
       { kind: "role", role: "follower", ballot, leader: null },
     ]);
     assert.is(acceptor.promised, 0);
+  });
+
+  test("a leader has nothing to learn: what is chosen above its log would mean that it is outvoted", () => {
+    const node = leader();
+
+    const entries = [{ slot: 1, ballot: B23, value: value("x") }];
+    node.step(3, { kind: "learned", from: 1, entries, chosen: 1, cut: 0 }, AWAKE_MS);
+
+    assert.equal(node.takeEffects(), []);
+    assert.is(node.promised, node.ballot);
+  });
+
+  test("what a checkpoint covers is not handed out: it may never have been chosen [P7]", () => {
+    const accepted = [{ slot: 1, ballot: B12, value: value("never chosen") }];
+    const node = follower({ recovered: { accepted, appliedSlot: 1 } });
+
+    node.step(3, { kind: "learn", from: 1 }, AWAKE_MS);
+
+    const message = { kind: "learned", from: 1, entries: [], chosen: 1, cut: 1 } as const;
+    assert.equal(node.takeEffects(), [{ kind: "send", to: 3, message, after: 0 }]);
+  });
+
+  test("an accept at or below the cut promises its ballot, durably [P3]", () => {
+    const node = follower({ recovered: { promised: B12, appliedSlot: 5 } });
+
+    node.step(3, { ...accept, ballot: B13 }, AWAKE_MS);
+
+    assert.equal(node.takeEffects().slice(0, 2), [
+      { kind: "persist", mark: 1, records: [{ kind: "promise", ballot: B13 }] },
+      {
+        kind: "send",
+        to: 3,
+        message: { kind: "accepted", ballot: B13, slot: 1 },
+        after: 1,
+      },
+    ]);
   });
 
   test("an accept at or below the cut is answered: its value is in the checkpoint", () => {

@@ -44,6 +44,7 @@ suite("paxos/lease", (test) => {
     assert.is(bond.forbids(ballotOf(5, 3), 0, 1_099), true);
     assert.is(bond.forbids(ballotOf(5, 2), 0, 1_099), false);
     assert.is(bond.forbids(ballotOf(5, 3), ballotOf(4, 2), 1_099), false);
+    assert.is(bond.forbids(ballotOf(5, 3), ballotOf(4, 3), 1_099), false);
     assert.is(bond.forbids(ballotOf(5, 3), ballotOf(3, 2), 1_099), true);
     assert.is(bond.forbids(ballotOf(5, 3), 0, 1_100), false);
   });

@@ -227,20 +227,25 @@ suite("paxos/paper: proposer", (test) => {
   });
 
   test("proposes the value of the highest-numbered proposal among the responses [Simple §2.2 P2c, phase 2a]", () => {
-    const proposer = candidate({ members: [1, 2, 3, 4, 5], recovered: { promised: B32 } });
-    settle(proposer);
-    const { ballot } = proposer;
-    const promise = { kind: "promise", ballot, from: 1, next: 0 } as const;
-
     const low = [{ slot: 1, ballot: B12, value: value("low") }];
     const high = [{ slot: 1, ballot: B23, value: value("high") }];
-    proposer.step(2, { ...promise, entries: high }, AWAKE_MS);
-    proposer.step(3, { ...promise, entries: low }, AWAKE_MS);
+    for (const reports of [
+      [low, high],
+      [high, low],
+    ] as const) {
+      const proposer = candidate({ members: [1, 2, 3, 4, 5], recovered: { promised: B32 } });
+      settle(proposer);
+      const { ballot } = proposer;
+      const promise = { kind: "promise", ballot, from: 1, next: 0 } as const;
 
-    const accepts = sent(settle(proposer), "accept").filter(([to]) => to === 4);
-    assert.equal(accepts, [
-      [4, { kind: "accept", ballot, slot: 1, value: value("high"), chosen: 0 }],
-    ]);
+      proposer.step(2, { ...promise, entries: reports[0] }, AWAKE_MS);
+      proposer.step(3, { ...promise, entries: reports[1] }, AWAKE_MS);
+
+      const accepts = sent(settle(proposer), "accept").filter(([to]) => to === 4);
+      assert.equal(accepts, [
+        [4, { kind: "accept", ballot, slot: 1, value: value("high"), chosen: 0 }],
+      ]);
+    }
   });
 
   test("proposes any value if the responses reported no proposals [Simple §2.2 P2c, phase 2a]", () => {

@@ -423,7 +423,7 @@ export class World {
     for (const record of records) {
       this.witness.durable(node.id, record);
       if (record.kind === "promise") node.promised = record.ballot;
-      else if (record.slot > node.checkpointSlot) node.accepted.push(record);
+      else node.accepted.push(record);
     }
   }
 
@@ -443,7 +443,8 @@ export class World {
 
   #putCheckpoint(node: WorldNode, slot: number): void {
     node.checkpointSlot = slot;
-    node.accepted = node.accepted.filter((entry) => entry.slot > slot);
+    // Storage may keep more than it must.
+    node.accepted = node.accepted.filter((entry) => entry.slot > slot - 4);
   }
 
   #fetchSnapshot(node: WorldNode, from: number): void {
