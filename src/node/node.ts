@@ -4,6 +4,7 @@
  */
 import type { AddressInfo } from "node:net";
 import { groupOfSlot, hashSlot } from "../cluster/hash-slot.ts";
+import { REDIS_VERSION } from "../commands/redis-version.ts";
 import { scriptCommands } from "../commands/script-commands.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { Settings } from "../config/settings.ts";
@@ -61,7 +62,7 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
     throw thrown;
   }
   const { storage, recovery, meta } = folder;
-  const scripts = createLuaEngine(await loadLua());
+  const scripts = createLuaEngine(await loadLua(), { redisVersion: REDIS_VERSION });
   const groups = meta.groups;
   const replica = new Replica({
     storage,
