@@ -86,6 +86,7 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
         scripts,
         commands: scriptCommands,
         owns: (key) => groupOfSlot(hashSlot(key), groups) === id,
+        ownsEverything: groups === 1,
         onScriptBodyNeeded: (group, operation, sink) => {
           replica.retryScript(group, operation, sink);
         },

@@ -18,6 +18,8 @@ export interface RecoveryOptions {
   readonly scripts: ScriptEngine;
   readonly commands: ScriptCommands;
   readonly owns: (key: string) => boolean;
+  /** Whether this is the only group. */
+  readonly ownsEverything: boolean;
   readonly onScriptBodyNeeded: ScriptBodyNeeded;
 }
 
@@ -28,6 +30,7 @@ export function recoverGroup(options: RecoveryOptions): GroupReplica {
     scripts: options.scripts,
     commands: options.commands,
     owns: options.owns,
+    ownsEverything: options.ownsEverything,
   });
   const checkpoint = recovery.checkpoint(id);
   const appliedSlot = checkpoint === null ? 0 : checkpoint.appliedSlot;

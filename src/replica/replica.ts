@@ -406,7 +406,7 @@ export class Replica {
     for (let step = 0; step < count; step += 1) {
       const group = present(this.#groups[(this.#nextCheckpoint + step) % count], "within bounds");
       const due = this.#checkpointAll
-        ? group.behindCheckpoint
+        ? group.behindCheckpoint || (!this.#stopping && group.machine.dirtyRows() > 0)
         : group.checkpointDue(this.#storage.logBytes(group.id));
       if (!due) continue;
       this.#gathering.state.push(group.takeCheckpoint());
