@@ -45,8 +45,8 @@ async function compare(protocol: Protocol, calls: readonly Call[]): Promise<void
     const differences: string[] = [];
     for (const call of calls) {
       const [ours, theirs] = await answers(client, new ScriptNode(engine), protocol, call);
-      if (ours !== theirs)
-        differences.push(`${call.body}\n  ours   ${show(ours)}\n  theirs ${show(theirs)}`);
+      if (ours === theirs || meant.has(call.body)) continue;
+      differences.push(`${call.body}\n  ours   ${show(ours)}\n  theirs ${show(theirs)}`);
     }
     assert.is(differences.join("\n"), "");
   });
