@@ -144,15 +144,16 @@ export class LockServer {
     await this.call("FLUSHALL");
   }
 
-  /** Sends `command` again and again until something answers; gives the answer. */
+  /** Sends `command` again and again until it is answered without an error; gives the answer. */
   async untilAnswers(command: readonly string[], limitMs: number): Promise<unknown> {
-    return this.#process.until(async () => {
+    const answer = await this.#process.until(async () => {
       try {
         return { reply: await this.call(...command) };
       } catch {
         return null;
       }
     }, limitMs);
+    return answer.reply;
   }
 
   /** Starts an ended server again on its folder and port; does not wait until it answers. */
