@@ -138,7 +138,8 @@ export class Acceptor {
 
   #nack(from: NodeId, ballot: Ballot, reason: NackReason): void {
     const { cut } = this.#log;
-    const promised = this.#promised;
+    // A leader this node is bound to may have been elected without its promise.
+    const promised = Math.max(this.#promised, this.#bond.ballot);
     this.#outbox.send(from, { kind: "nack", ballot, reason, promised, cut }, 0);
   }
 }

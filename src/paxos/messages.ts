@@ -106,7 +106,7 @@ export interface NackMessage {
   readonly kind: "nack";
   readonly ballot: Ballot;
   readonly reason: NackReason;
-  /** The highest ballot the refusing node has promised. */
+  /** The highest ballot the refusing node has promised or is bound to. */
   readonly promised: Ballot;
   /** The refusing node's log is cut up to here. */
   readonly cut: Slot;

@@ -195,6 +195,46 @@ suite("paxos/group: elections", (test) => {
     assert.equal(sent(effects, "accept"), []);
   });
 
+  test("reports of different ballots do not add up to a majority [P5]", () => {
+    const accepted = [{ slot: 1, ballot: B12, value: value("low") }];
+    const node = candidate({ recovered: { accepted } });
+    settle(node);
+    const { ballot } = node;
+
+    const entries = [{ slot: 1, ballot: B13, value: value("high") }];
+    node.step(3, { kind: "promise", ballot, from: 1, entries, next: 0 }, AWAKE_MS);
+
+    const effects = node.takeEffects();
+    assert.equal(commits(effects), []);
+    assert.equal(
+      sent(effects, "accept").map(([, message]) => message.value),
+      [value("high"), value("high")],
+    );
+  });
+
+  test("acceptances of this node's earlier ballot do not count for a later one (n=5) [P4]", () => {
+    const node = leader({ members: [1, 2, 3, 4, 5] });
+    node.propose(value("x"));
+    settle(node);
+    node.step(2, { kind: "accepted", ballot: B11, slot: 1 }, AWAKE_MS);
+    node.step(5, { kind: "nack", ballot: B11, reason: "ballot", promised: B12, cut: 0 }, AWAKE_MS);
+    tick(node, 1);
+    const ballot = ballotOf(2, 1);
+    const ack = { kind: "probe-ack", ballot, granted: true, promised: 0, chosen: 0 } as const;
+    const promise = { kind: "promise", ballot, from: 1, entries: [], next: 0 } as const;
+    for (const from of [3, 4]) node.step(from, ack, AWAKE_MS);
+    settle(node);
+    for (const from of [3, 4]) node.step(from, promise, AWAKE_MS);
+    settle(node);
+
+    node.step(3, { kind: "accepted", ballot, slot: 1 }, AWAKE_MS);
+    const two = commits(node.takeEffects());
+    node.step(4, { kind: "accepted", ballot, slot: 1 }, AWAKE_MS);
+
+    assert.equal(two, []);
+    assert.equal(commits(node.takeEffects()), [[1, "x"]]);
+  });
+
   test("a leader that meets a higher promise asks at once whether it may go on, in a higher ballot", () => {
     const node = leader();
 
@@ -292,10 +332,14 @@ suite("paxos/group: lease [P8]", (test) => {
 
     for (const node of [promised, bound]) {
       node.step(2, heartbeat, 1_001);
-      assert.equal(
-        sends(node.takeEffects()).map(({ message }) => message.kind),
-        ["nack"],
-      );
+      const message = {
+        kind: "nack",
+        ballot: B12,
+        reason: "ballot",
+        promised: B13,
+        cut: 0,
+      } as const;
+      assert.equal(node.takeEffects(), [{ kind: "send", to: 2, message, after: 0 }]);
     }
   });
 
