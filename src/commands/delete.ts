@@ -5,8 +5,6 @@ import type { CommandSpec, Parsed } from "./contract.ts";
 import { wrongArity } from "./errors.ts";
 import { ALL_KEYS, FIRST_KEY, KEY, keyAt, KEYS, keysToEnd, oneOf } from "./spec.ts";
 
-const DELETES = { kind: "delete" } as const;
-
 const several = {
   arity: -2,
   categories: ["keyspace"],
@@ -40,7 +38,7 @@ export const delSpec = {
   flags: ["write"],
   summary: "Deletes keys of one group",
   since: "1.0.0",
-  parse: (args, db) => ({ ...DELETES, db, keys: args.slice(1) }),
+  parse: (args, db) => ({ kind: "delete", db, keys: args.slice(1) }),
 } as const satisfies CommandSpec;
 
 export const unlinkSpec = {
@@ -49,7 +47,7 @@ export const unlinkSpec = {
   flags: ["write", "fast"],
   summary: "Deletes keys of one group, as DEL does: freeing memory never blocks here",
   since: "4.0.0",
-  parse: (args, db) => ({ ...DELETES, db, keys: args.slice(1) }),
+  parse: (args, db) => ({ kind: "delete", db, keys: args.slice(1) }),
 } as const satisfies CommandSpec;
 
 export const delexSpec = {

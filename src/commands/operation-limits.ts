@@ -19,10 +19,7 @@ export function limitError(operation: Operation): ErrorReply | null {
     case "mset":
       return listError(operation.keys, operation.values);
     case "eval":
-      return (
-        (operation.body === null ? null : scriptError(operation.body)) ??
-        listError(operation.keys, operation.args)
-      );
+      return scriptCallError(operation);
     case "script-load":
       return scriptError(operation.body);
     case "delete":
@@ -56,6 +53,15 @@ export function limitError(operation: Operation): ErrorReply | null {
     case "ttl":
       return keyError(operation.key);
   }
+}
+
+/** The error for a script call: its body, its keys and its arguments. */
+export function scriptCallError(call: {
+  readonly body: string | null;
+  readonly keys: readonly string[];
+  readonly args: readonly string[];
+}): ErrorReply | null {
+  return (call.body === null ? null : scriptError(call.body)) ?? listError(call.keys, call.args);
 }
 
 const NONE: readonly string[] = [];

@@ -33,7 +33,7 @@ import { copySpec, existsSpec, renameSpec, renamenxSpec, touchSpec, typeSpec } f
 import { lockInfoSpec, lockTokenSpec } from "./lock.ts";
 import { msetSpec, msetnxSpec } from "./mset.ts";
 import { objectSpec } from "./object.ts";
-import { limitError } from "./operation-limits.ts";
+import { limitError, scriptCallError } from "./operation-limits.ts";
 import { refusing } from "./plans.ts";
 import { dbsizeSpec, keysSpec, randomkeySpec, scanSpec } from "./scan.ts";
 import { scriptSpec } from "./script.ts";
@@ -240,10 +240,10 @@ function planRefusal(refused: RefusedIfPresent): Plan {
   };
 }
 
-/** Bounds of the operations that plans carry; a script's are checked as the operation it becomes. */
+/** The bounds of what plans carry. */
 function planChecked(plan: Plan): Plan {
   let error: ErrorReply | null = null;
   if ("operation" in plan) error = limitError(plan.operation);
-  else if (plan.kind === "script") error = limitError({ ...plan, kind: "eval", db: 0 });
+  else if (plan.kind === "script") error = scriptCallError(plan);
   return error === null ? plan : { kind: "reply", reply: error };
 }
