@@ -42,7 +42,10 @@ export interface GroupOptions {
   readonly pageEntries?: number;
   /** Bytes of values after which a page ends; one entry always fits. Default 1 MiB. */
   readonly pageBytes?: number;
-  /** Where election timeouts are drawn from. Default: a stream seeded by the node's id. */
+  /**
+   * Where election timeouts are drawn from. Default: a stream seeded by the node's id. A node with
+   * several groups gives each its own, or all of them seek to lead in the same tick.
+   */
   readonly random?: Prng;
 }
 
