@@ -23,6 +23,11 @@ export const WINDOW_SLOTS = 2;
 /** Writes of all clients between being read and being answered; past it they are told to retry. */
 export const OPERATIONS_IN_FLIGHT_MAX = 1_000_000;
 
+// --- groups ---------------------------------------------------------------------------------------
+
+/** Groups of a cluster: each has a log and leases of its own, and a SCAN cursor names one. */
+export const GROUPS_MAX = 1024;
+
 // --- checkpoints ---------------------------------------------------------------------------------
 
 /** Changed rows after which a group is checkpointed with the next commit: some milliseconds of work. */

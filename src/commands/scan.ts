@@ -2,10 +2,11 @@
  * SCAN, KEYS, RANDOMKEY, DBSIZE: the keys of all groups.
  *
  * SCAN goes through one group after the other. Its cursor is the row to go on after and the group,
- * `row * 256 + group`, so that it means the same on every node and after a restart; it is 0 only
+ * `row * GROUPS_MAX + group`, so that it means the same on every node and after a restart; it is 0 only
  * at the beginning and at the end, since every later group and every later row is above 0.
  */
 import type { GroupId } from "../base/ids.ts";
+import { GROUPS_MAX } from "../base/limits.ts";
 import type { Reply } from "../base/reply.ts";
 import { errorReply } from "../base/reply.ts";
 import type { ScanOperation } from "../machine/operation.ts";
@@ -15,8 +16,8 @@ import { NOT_AN_INTEGER, SYNTAX_ERROR } from "./errors.ts";
 import { answer, firstError, inScript, mergeSum } from "./plans.ts";
 import { NO_KEYS } from "./spec.ts";
 
-/** Groups a cursor can name: more than `--groups` allows. */
-const CURSOR_GROUPS = 256n;
+/** Groups a cursor can name. */
+const CURSOR_GROUPS = BigInt(GROUPS_MAX);
 
 const UINT64 = 2n ** 64n;
 

@@ -13,6 +13,7 @@
  */
 
 import {
+  GROUPS_MAX,
   OPERATION_BYTES_MAX,
   REQUEST_BULK_BYTES_MAX,
   REQUEST_BYTES_MAX,
@@ -210,7 +211,7 @@ export const OPTIONS = [
     placeholder: "count",
     default: 8,
     min: 1,
-    max: 1024,
+    max: GROUPS_MAX,
     meaning:
       "Paxos groups among which keys are shared out by hash slot. Fixed when the data folder is made: later it may be left away, and another number keeps the node from starting.",
     zero: null,

@@ -130,7 +130,24 @@ export function createServerPort(options: ServerPortOptions): ServerPort {
       server.slowLog.reset();
     },
     script: (sha) => replica.scriptBody(sha),
-    sha1: (text) => createHash("sha1").update(text, "latin1").digest("hex"),
+    sha1: createSha1(),
     lastCheckpointSeconds: () => Math.floor(replica.lastCheckpointWallMs / 1000),
+  };
+}
+
+/** EVAL sends the same few bodies again and again: their hashes are kept, as many as fit. */
+const HASHES_KEPT_MAX = 256;
+const HASHED_TEXT_KEPT_MAX = 16 * 1024;
+
+function createSha1(): (text: string) => string {
+  const known = new Map<string, string>();
+  return (text) => {
+    let sha = known.get(text);
+    if (sha !== undefined) return sha;
+    sha = createHash("sha1").update(text, "latin1").digest("hex");
+    if (text.length > HASHED_TEXT_KEPT_MAX) return sha;
+    if (known.size >= HASHES_KEPT_MAX) known.clear();
+    known.set(text, sha);
+    return sha;
   };
 }

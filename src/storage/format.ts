@@ -25,12 +25,13 @@
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { crc32c } from "../base/crc32c.ts";
 import type { GroupId, NodeId, Slot } from "../base/ids.ts";
+import { GROUPS_MAX } from "../base/limits.ts";
 
 /** The format of the folder that this version writes; it reads this one and all before it. */
 export const FOLDER_FORMAT = 1;
 
 /** Keys have two bytes for the group, and LMDB wants to know the number of tables. */
-export const MAXIMUM_GROUPS = 1024;
+export const MAXIMUM_GROUPS = GROUPS_MAX;
 
 const CHECKPOINT_VERSION = 1;
 

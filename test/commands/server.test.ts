@@ -55,7 +55,7 @@ suite("commands/server", (test) => {
 
     const reply = step.kind === "group" ? step.finish?.([2 ** 53 - 1, []]) : null;
 
-    assert.equal(reply, [String((2n ** 53n - 1n) * 256n + 3n), []]);
+    assert.equal(reply, [String((2n ** 53n - 1n) * 1024n + 3n), []]);
   });
 
   test("SCAN reads its options, and takes a cursor it never gave for the end", () => {
