@@ -27,7 +27,6 @@ import type { Effect, Role } from "./effects.ts";
 import { Leadership } from "./leadership.ts";
 import { LeaseBond } from "./lease.ts";
 import { Log } from "./log.ts";
-import type { VoterSet } from "./membership.ts";
 import { Membership } from "./membership.ts";
 import type {
   AcceptMessage,
@@ -44,35 +43,8 @@ import type { GroupOptions, GroupSettings } from "./options.ts";
 import { settle } from "./options.ts";
 import { Outbox } from "./outbox.ts";
 import type { Recovered } from "./records.ts";
-
-/** Follows a leader or waits for one; `probe` while it asks whether it could lead. */
-interface Following {
-  readonly kind: "follower";
-  probe: Probe | null;
-}
-
-interface Probe {
-  readonly ballot: Ballot;
-  readonly tick: number;
-  granted: VoterSet;
-  /** Nobody who granted knew of chosen slots that this node lacks. */
-  upToDate: boolean;
-}
-
-interface Campaigning {
-  readonly kind: "candidate";
-  readonly candidacy: Candidacy;
-  /** When it began or last got a page of a promise. */
-  progressTick: number;
-  sentTick: number;
-}
-
-interface Leading {
-  readonly kind: "leader";
-  readonly leadership: Leadership;
-}
-
-type State = Following | Campaigning | Leading;
+import type { Campaigning, Following, RoleState } from "./roles.ts";
+import { Probe } from "./roles.ts";
 
 /** Multi-Paxos for one group on one node. Not reentrant; its owner calls it and runs its effects. */
 export class PaxosGroup {
@@ -84,7 +56,7 @@ export class PaxosGroup {
   readonly #bond: LeaseBond;
   readonly #acceptor: Acceptor;
   readonly #catchUp: CatchUp;
-  #state: State = { kind: "follower", probe: null };
+  #state: RoleState = { kind: "follower", probe: null };
   /** The ballot this node leads, seeks or follows in, and who is known to lead in it. */
   #ballot: Ballot;
   #leader: NodeId | null = null;
@@ -408,13 +380,10 @@ export class PaxosGroup {
     if (this.#state.kind !== "follower") return;
     const { probe } = this.#state;
     if (probe?.ballot !== message.ballot || !message.granted) return;
-    if (message.chosen > this.#log.chosen) {
-      // First learn what is chosen: phase 1 would fetch it all in promises.
-      probe.upToDate = false;
-      this.#catchUp.askNow(from, message.chosen);
-    }
-    probe.granted |= this.#membership.only(from);
-    if (probe.upToDate && this.#membership.isQuorum(probe.granted)) this.#campaign(0);
+    const knowsMore = message.chosen > this.#log.chosen;
+    if (knowsMore) this.#catchUp.askNow(from, message.chosen);
+    probe.grant(from, knowsMore);
+    if (probe.succeeded) this.#campaign(0);
   }
 
   #onPrepare(from: NodeId, message: PrepareMessage): void {
@@ -540,13 +509,7 @@ export class PaxosGroup {
       this.#heardTick = this.#tick;
       if (this.#state.kind === "follower") this.#state.probe = null;
     }
-    for (let slot = this.#log.chosen + 1; slot <= chosen; slot += 1) {
-      const entry = this.#log.get(slot);
-      // Only what was accepted in this very ballot is known to be the value its leader speaks of.
-      if (entry === undefined || (!entry.chosen && entry.ballot !== ballot)) break;
-      entry.chosen = true;
-    }
-    this.#log.advance();
+    this.#log.chooseThrough(chosen, ballot);
     this.#catchUp.heard(leader, chosen);
   }
 
@@ -575,11 +538,11 @@ export class PaxosGroup {
   #tickFollower(state: Following): void {
     this.#catchUp.tick(this.#tick);
     if (this.#tick - this.#heardTick < this.#electionTicks) return;
-    const waited = state.probe === null ? Infinity : this.#tick - state.probe.tick;
+    const waited = state.probe === null ? Infinity : this.#tick - state.probe.sentTick;
     if (waited < this.#settings.retransmitTicks) return;
     const ballot = this.#nextBallot();
     if (!this.#acceptor.wouldPromise(ballot, this.#nowMs)) return;
-    state.probe = { ballot, tick: this.#tick, granted: 0, upToDate: true };
+    state.probe = new Probe(this.#membership, ballot, this.#tick);
     for (const voter of this.#membership.voters) {
       this.#outbox.send(voter, { kind: "probe", ballot }, 0);
     }

@@ -94,6 +94,19 @@ export class Log {
     }
   }
 
+  /**
+   * The leader of `ballot` says that every slot up to `through` is chosen. Only what was accepted in
+   * this very ballot is known to be the value it speaks of; the first slot with another ends it.
+   */
+  chooseThrough(through: Slot, ballot: Ballot): void {
+    for (let slot = this.#chosen + 1; slot <= through; slot += 1) {
+      const entry = this.#entries.get(slot);
+      if (entry === undefined || (!entry.chosen && entry.ballot !== ballot)) break;
+      entry.chosen = true;
+    }
+    this.advance();
+  }
+
   /** Emits commits for every slot that now follows the chosen ones without a gap [P6]. */
   advance(): void {
     let entry = this.#entries.get(this.#chosen + 1);
