@@ -154,7 +154,7 @@ export const STRING_BYTES_MAX = 2 ** 29 - 24;
 export const SCRIPT_STEPS_MAX = 5_000_000;
 
 /** Steps a command called from a script costs beside its own work. */
-export const SCRIPT_COMMAND_STEPS = 50;
+export const SCRIPT_COMMAND_STEPS = 100;
 
 /**
  * Bytes a script may ask the allocator for, frees not counted: bounds the time spent on copying long

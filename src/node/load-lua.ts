@@ -291,7 +291,7 @@ const I32 = 0x7f;
 function instantiateGlue(lua: LuaExports, library: LuaLibrary): Glue {
   const count = library.functions.length;
   const imports: Record<string, unknown> = {
-    hook: library.counted,
+    hook: library.hooked,
     exhausted: library.allocatedTooMuch,
     free: lua.free,
     realloc: lua.realloc,

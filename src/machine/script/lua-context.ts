@@ -14,6 +14,14 @@ import {
 } from "./lua-module.ts";
 import type { ScriptHost } from "./port.ts";
 
+// Where fields lie in Lua 5.1's `lua_State` and `CallInfo`. A value on the stack takes 16 bytes.
+const STATE_TOP = 8;
+const STATE_CALL = 20;
+const CALL_FUNCTION = 4;
+
+/** So much of arguments and locals is part of what an instruction costs. */
+const FREE_ARGUMENT_BYTES = 16 * 64;
+
 // Where the registry holds what the library keeps; Lua itself uses strings there.
 const SEALED = 1000;
 const ORIGINALS = 2000;
@@ -62,6 +70,29 @@ export class LuaContext {
   charge(steps: number): void {
     this.#steps += steps;
     if (this.#steps > SCRIPT_STEPS_MAX) this.abort(`its ${SCRIPT_STEPS_MAX} steps`);
+  }
+
+  /**
+   * Counts the work of a call that is being made: its arguments are copied, and Lua 5.1 passes any
+   * number of them.
+   */
+  chargeCall(state: LuaState): void {
+    const call = this.#instance.readInteger(state + STATE_CALL);
+    const from = this.#instance.readInteger(call + CALL_FUNCTION);
+    const bytes = this.#instance.readInteger(state + STATE_TOP) - from;
+    if (bytes > FREE_ARGUMENT_BYTES) this.charge(bytes >> 6);
+  }
+
+  /** Asserts that a new `lua_State` looks as {@link chargeCall} takes it to. */
+  checkLayout(state: LuaState): void {
+    const { api } = this;
+    const before = this.#instance.readInteger(state + STATE_TOP);
+    api.lua_pushnil(state);
+    const call = this.#instance.readInteger(state + STATE_CALL);
+    const from = this.#instance.readInteger(call + CALL_FUNCTION);
+    assert(this.#instance.readInteger(state + STATE_TOP) === before + 16, "the top is known");
+    assert(from + 16 === before, "the function of the call is known");
+    api.lua_settop(state, 0);
   }
 
   /** Ends the script past all its `pcall`s. */

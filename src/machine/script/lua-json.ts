@@ -7,6 +7,9 @@ import type { LuaState } from "./lua-module.ts";
 import { TYPE_NAMES } from "./lua-patterns.ts";
 import { NAN_TEXT } from "./number-text.ts";
 
+/** What a call costs beside the size of what it is given. */
+const CALL_STEPS = 50;
+
 const DEPTH_MAX = 1000;
 /** A table is too sparse for an array when its highest index is above both. */
 const SPARSE_RATIO = 2;
@@ -28,6 +31,7 @@ const SHORT_ESCAPES: Record<string, string> = {
 export function jsonEncode(context: LuaContext, state: LuaState): number {
   if (context.api.lua_gettop(state) !== 1) context.argumentError(state, 1, "expected 1 argument");
   const parts: string[] = [];
+  context.charge(CALL_STEPS);
   encodeValue(context, state, 0, parts);
   context.pushText(state, parts.join(""));
   return 1;
@@ -36,7 +40,7 @@ export function jsonEncode(context: LuaContext, state: LuaState): number {
 /** Encodes the value on top of the stack and leaves it there. */
 function encodeValue(context: LuaContext, state: LuaState, depth: number, parts: string[]): void {
   const { api } = context;
-  context.charge(4);
+  context.charge(10);
   const type = api.lua_type(state, -1);
   switch (type) {
     case 0:
@@ -165,7 +169,7 @@ export function jsonDecode(context: LuaContext, state: LuaState): number {
   if (text.length >= 2 && (text.charCodeAt(0) === 0 || text.charCodeAt(1) === 0)) {
     context.raise(state, "JSON parser does not support UTF-16 or UTF-32");
   }
-  context.charge(text.length);
+  context.charge(CALL_STEPS + text.length);
   new JsonDecoder(context, state, text).decode();
   return 1;
 }

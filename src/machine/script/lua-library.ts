@@ -36,6 +36,9 @@ export const HOOK_INTERVAL = 1000;
 
 const COROUTINE_DEPTH_MAX = 16;
 
+/** What raising an error and catching it costs: it passes through a JavaScript exception. */
+const CAUGHT_STEPS = 600;
+
 /** `lua_upvalueindex(1)`. */
 const FIRST_UPVALUE = LUA_GLOBALS - 1;
 
@@ -106,7 +109,7 @@ function redisFunctions(context: LuaContext): [string, LuaFunction][] {
       (state): number => {
         if (api.lua_gettop(state) !== 1) return fail(state, "wrong number of arguments");
         const text = context.text(state, 1) ?? "";
-        context.charge(text.length >> 2);
+        context.charge(SCRIPT_COMMAND_STEPS + 2 * text.length);
         context.pushText(state, sha1Hex(text));
         return 1;
       },
@@ -326,6 +329,7 @@ function baseFunctions(context: LuaContext): [string, LuaFunction][] {
       (state): number => {
         api.luaL_checkany(state, 1);
         const status = api.lua_pcall(state, api.lua_gettop(state) - 1, LUA_ALL_RESULTS, 0);
+        if (status !== 0) context.charge(CAUGHT_STEPS);
         if (status !== 0 && api.lua_type(state, -1) === LUA_TABLE) {
           // Redis: of an error of redis.call, the caller gets the text.
           context.getField(state, api.lua_gettop(state), "err");
@@ -333,6 +337,19 @@ function baseFunctions(context: LuaContext): [string, LuaFunction][] {
         }
         api.lua_pushboolean(state, status === 0 ? 1 : 0);
         api.lua_insert(state, 1);
+        return api.lua_gettop(state);
+      },
+    ],
+    [
+      "xpcall",
+      (state): number => {
+        api.luaL_checkany(state, 2);
+        api.lua_settop(state, 2);
+        api.lua_insert(state, 1);
+        const status = api.lua_pcall(state, 0, LUA_ALL_RESULTS, 1);
+        if (status !== 0) context.charge(CAUGHT_STEPS);
+        api.lua_pushboolean(state, status === 0 ? 1 : 0);
+        api.lua_replace(state, 1);
         return api.lua_gettop(state);
       },
     ],
@@ -419,6 +436,24 @@ function textFunctions(context: LuaContext): [string, LuaFunction][] {
     ],
     ["string.gsub", (state): number => gsub(context, state)],
     [
+      "string.byte",
+      (state): number => {
+        const text = context.checkText(state, 1);
+        const start = context.optionalInteger(state, 2, 1);
+        const end = context.optionalInteger(state, 3, start);
+        const from = Math.max(start < 0 ? start + text.length : start - 1, 0);
+        const to = Math.min(end < 0 ? end + text.length + 1 : end, text.length);
+        const count = to - from;
+        if (!(count > 0)) return 0;
+        if (api.lua_checkstack(state, count) === 0) {
+          context.raise(state, "string slice too long");
+        }
+        context.charge(count + (text.length >> 6));
+        for (let at = from; at < to; at += 1) api.lua_pushnumber(state, text.charCodeAt(at));
+        return count;
+      },
+    ],
+    [
       "string.rep",
       (state): number => {
         const text = context.checkText(state, 1);
@@ -466,7 +501,7 @@ function tableFunctions(context: LuaContext): [string, LuaFunction][] {
         }
         const at = count === 2 ? length + 1 : context.optionalInteger(state, 2, length + 1);
         for (let index = length + 1; index > at; index -= 1) {
-          context.charge(1);
+          context.charge(4);
           move(state, index - 1, index);
         }
         api.lua_rawseti(state, 1, at);
@@ -479,7 +514,7 @@ function tableFunctions(context: LuaContext): [string, LuaFunction][] {
         const length = checkLength(state);
         const at = context.optionalInteger(state, 2, length);
         if (!(at >= 1 && at <= length)) return 0;
-        context.charge(length - at);
+        context.charge(4 * (length - at));
         api.lua_rawgeti(state, 1, at);
         for (let index = at; index < length; index += 1) move(state, index + 1, index);
         api.lua_pushnil(state);
@@ -571,6 +606,7 @@ function coroutineFunctions(context: LuaContext): [string, LuaFunction][] {
     // Lua's own resume raises nothing, so the depth always comes back.
     api.lua_call(state, api.lua_gettop(state) - 1, LUA_ALL_RESULTS);
     context.coroutineDepth -= 1;
+    if (api.lua_toboolean(state, 1) === 0) context.charge(CAUGHT_STEPS);
   };
   return [
     [

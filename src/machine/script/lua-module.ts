@@ -103,8 +103,8 @@ export interface LuaApi {
 /** What the engine gives an instance: functions for scripts and calls for when a bound is near. */
 export interface LuaLibrary {
   readonly functions: readonly LuaFunction[];
-  /** The count hook: runs after every so many instructions. */
-  readonly counted: () => void;
+  /** The hook: runs after every so many instructions, and with each call. */
+  readonly hooked: (state: LuaState, recordAddress: number) => void;
   /** More than {@link allocationBytesMax} were asked for since the counter was last set. */
   readonly allocatedTooMuch: () => void;
   /** The memory is full. */

@@ -32,8 +32,10 @@ import {
 import { LUA_PRELUDE } from "./lua-prelude.ts";
 import type { ScriptHost, ScriptOutcome } from "./port.ts";
 
-/** `LUA_MASKCOUNT`. */
-const COUNT_EVENTS = 8;
+/** `LUA_MASKCALL` and `LUA_MASKCOUNT`. */
+const HOOKED_EVENTS = 1 + 8;
+/** `LUA_HOOKCOUNT`, in the first field of a hook's record. */
+const COUNT_EVENT = 3;
 
 // What lies on the stack of an image, from the bottom.
 const GLOBALS = 1;
@@ -101,8 +103,9 @@ export class LuaVm {
       names = [...functions.keys()];
       return {
         functions: [...functions.values()],
-        counted: () => {
-          context.charge(HOOK_INTERVAL);
+        hooked: (state, record) => {
+          if (context.readInteger(record) === COUNT_EVENT) context.charge(HOOK_INTERVAL);
+          else context.chargeCall(state);
         },
         allocatedTooMuch: () => context.abort("the memory it may ask for"),
         memoryFull: () => context.abort(MEMORY),
@@ -120,6 +123,7 @@ export class LuaVm {
     }
     this.#state = this.#api.lua_newstate(this.#instance.allocatorIndex, 0);
     assert(this.#state !== 0, "a new machine has memory");
+    this.#context.checkLayout(this.#state);
     this.#setUp(names, redisVersion);
     this.#blank = this.#instance.capture();
     this.#reader = new ReplyReader(this.#context);
@@ -303,7 +307,7 @@ export class LuaVm {
     context.pushText(state, "ARGV");
     context.pushFunction(state, "internal.failed", 0);
     assert(api.lua_gettop(state) === ERROR_HANDLER, "the stack is as a run expects it");
-    api.lua_sethook(state, this.#instance.hookIndex, COUNT_EVENTS, HOOK_INTERVAL);
+    api.lua_sethook(state, this.#instance.hookIndex, HOOKED_EVENTS, HOOK_INTERVAL);
   }
 
   /** Leaves the table of a library, which is made if it is not there. */
