@@ -102,6 +102,7 @@ async function runSection(
   { options, directory, report }: { options: BenchOptions; directory: string; report: Report },
 ): Promise<void> {
   const { short, rounds } = options;
+  const keep = options.directory ?? temporary;
   const progress = (line: string): void => {
     console.error(line);
   };
@@ -127,7 +128,7 @@ async function runSection(
       }
       break;
     case "profile":
-      for (const text of await profile({ directory, keep: temporary, short })) {
+      for (const text of await profile({ directory, keep, short })) {
         console.log(`## Profile\n\n${text}\n`);
       }
       break;

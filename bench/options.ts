@@ -30,7 +30,8 @@ export const USAGE = `npm run bench -- [redis|memory|micro|profile] [options]
   --short        a smoke run of seconds; figures are not judged
   --rounds <n>   rounds of the comparison, ${ROUNDS_MIN} to ${ROUNDS_MAX} (default ${ROUNDS_MIN}; with --short 1)
   --json <file>  writes all figures there as well
-  --dir <folder> where data is kept during the run; choose the disk (default .tmp)
+  --dir <folder> where data is kept during the run, and profiles after it; choose the disk
+                 (default .tmp)
   --help         this text
 `;
 
