@@ -5,6 +5,7 @@
  * and a wake-up: measured, half of what the package's own asynchronous writes cost it, and a tenth
  * for a checkpoint of 2,000 rows. See `lmdb-storage.ts` for the other side.
  */
+import { statfsSync } from "node:fs";
 import {
   parentPort,
   receiveMessageOnPort,
@@ -14,6 +15,9 @@ import {
 import { present } from "../base/assert.ts";
 import { openRoot, openTables, type Environment } from "./environment.ts";
 import { runWriteList } from "./write-list.ts";
+
+/** A disk with less than this above a commit's own bytes counts as full. */
+const SPARE_BYTES = 1024 * 1024;
 
 /** Words of the shared control block. */
 export const REQUEST_WORD = 0;
@@ -76,7 +80,19 @@ class WriterThread {
     } catch (thrown) {
       // After a failed commit LMDB may refuse or mistake what follows, so it starts afresh.
       this.#close();
-      return { kind: "failed", reason: thrown instanceof Error ? thrown.message : String(thrown) };
+      return { kind: "failed", reason: this.#reason(thrown) };
+    }
+  }
+
+  /** LMDB reports the partial write at the end of a full disk as an input/output error. */
+  #reason(thrown: unknown): string {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    try {
+      const { bavail, bsize } = statfsSync(this.#data.directory);
+      if (bavail * bsize > this.#list.length + SPARE_BYTES) return reason;
+      return `no space left on the device of ${this.#data.directory} (${reason})`;
+    } catch {
+      return reason;
     }
   }
 

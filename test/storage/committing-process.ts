@@ -1,0 +1,47 @@
+/**
+ * A process that commits to a data folder, for the tests that kill, trace or starve it.
+ *
+ * `committing-process.ts <folder> <commits> [bytes]` prints one line per event, synchronously:
+ * `opened`, `begin <n>`, `done <n>` once commit n is acknowledged, `failed <reason>`, `closed`.
+ * `commits` 0 means without end. Commit n holds slot n of group n modulo 4 with `bytes` of value, a
+ * promise of ballot n, and a checkpoint whose row and meta tell n: whoever reads the folder can see
+ * whether a commit is there as a whole. After a failure the same commit is tried again.
+ */
+import { writeSync } from "node:fs";
+import { openStorage, StorageOpenError } from "../../src/storage/lmdb-storage.ts";
+import { commitNumber, META } from "./support.ts";
+
+const [directory = "", commits = "0", bytes = "100"] = process.argv.slice(2);
+
+function say(text: string): void {
+  writeSync(1, `${text}\n`);
+}
+
+try {
+  const { storage, recovery } = await openStorage({ directory, create: META });
+  const last = Math.max(...[0, 1, 2, 3].map((group) => recovery.promise(group)));
+  say("opened");
+  const run = (number: number): void => {
+    if (number > last + Number(commits) && commits !== "0") {
+      void storage.close().then(() => {
+        say("closed");
+      });
+      return;
+    }
+    say(`begin ${number}`);
+    storage.commit(commitNumber(number, Number(bytes)), (failure) => {
+      if (failure === null) {
+        say(`done ${number}`);
+        run(number + 1);
+      } else {
+        say(`failed ${failure.message}`);
+        setTimeout(run, 50, number);
+      }
+    });
+  };
+  run(last + 1);
+} catch (thrown) {
+  if (!(thrown instanceof StorageOpenError)) throw thrown;
+  say(`refused ${thrown.code}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,176 @@
+/** Refusals of a data folder: each with its code, one line that says what to do, nothing touched. */
+import * as assert from "uvu/assert";
+import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { open } from "lmdb";
+import { openStorage } from "../../src/storage/lmdb-storage.ts";
+import { suite } from "../support/suite.ts";
+import { accepted, commit, logOf, META, refusal, withFolder, withStorage } from "./support.ts";
+
+async function create(directory: string): Promise<void> {
+  await withStorage(directory, async ({ storage }) => {
+    await commit(storage, { log: [accepted(0, 1)] });
+  });
+}
+
+suite(
+  "storage/folder",
+  (test) => {
+    test("an existing folder keeps its identity, whatever a new one would become", () =>
+      withFolder(async (directory) => {
+        await create(directory);
+
+        const other = { ...META, clusterId: "ff", groups: 64, nodeId: 9 };
+        await withStorage(
+          directory,
+          ({ meta }) => {
+            assert.equal(meta, META);
+          },
+          { create: other, expect: { clusterId: META.clusterId, nodeId: 1, groups: 4 } },
+        );
+      }));
+
+    test("a folder of another cluster, node or number of groups is refused", () =>
+      withFolder(async (directory) => {
+        await create(directory);
+
+        const cluster = await refusal(directory, { expect: { clusterId: "ff" } });
+        const node = await refusal(directory, { expect: { nodeId: 2 } });
+        const groups = await refusal(directory, { expect: { groups: 8 } });
+
+        assert.is(cluster.code, "other-cluster");
+        assert.match(cluster.message, /belongs to cluster 00c0ffee00c0ffee, not ff; choose/);
+        assert.is(node.code, "other-node");
+        assert.is(groups.code, "other-groups");
+        assert.match(groups.message, /has 4 groups, not 8; .*--groups 4/);
+        assert.equal(readdirSync(directory).sort(), ["data.mdb", "lock.mdb"]);
+      }));
+
+    test("a folder with other files is refused and left as it is", () =>
+      withFolder(async (directory) => {
+        mkdirSync(directory);
+        writeFileSync(join(directory, "letter.txt"), "dear");
+
+        const { code, message } = await refusal(directory);
+
+        assert.is(code, "not-ours");
+        assert.match(message, /letter\.txt/);
+        assert.equal(readdirSync(directory), ["letter.txt"]);
+      }));
+
+    test("a data file that is not LMDB's is refused and left as it is", () =>
+      withFolder(async (directory) => {
+        mkdirSync(directory);
+        writeFileSync(join(directory, "data.mdb"), "x".repeat(10_000));
+
+        assert.is((await refusal(directory)).code, "not-ours");
+        assert.equal(readdirSync(directory), ["data.mdb"]);
+        assert.is(readFileSync(join(directory, "data.mdb"), "latin1"), "x".repeat(10_000));
+      }));
+
+    test("another program's LMDB data is refused", () =>
+      withFolder(async (directory) => {
+        const root = open({ path: directory, noSubdir: false });
+        await root.put("key", "value");
+        await root.close();
+
+        assert.is((await refusal(directory)).code, "not-ours");
+      }));
+
+    test("a folder of a later format is refused by its number", () =>
+      withFolder(async (directory) => {
+        await create(directory);
+        const binary = { encoding: "binary", keyEncoding: "binary" } as const;
+        const root = open<Uint8Array, Uint8Array>({
+          ...binary,
+          path: directory,
+          noSubdir: false,
+          overlappingSync: false,
+        });
+        root
+          .openDB<Uint8Array, Uint8Array>({ ...binary, name: "folder" })
+          .putSync(Buffer.from("meta"), Uint8Array.of(7, 1, 2, 3));
+        await root.close();
+
+        const { code, message } = await refusal(directory);
+
+        assert.is(code, "newer-format");
+        assert.match(message, /has format 7, .* up to 1/);
+      }));
+
+    test("a data file that was cut short is refused, not touched until a signal comes", () =>
+      withFolder(async (directory) => {
+        await withStorage(directory, async ({ storage }) => {
+          await commit(storage, { log: [accepted(0, 1, 1_000_000)] });
+        });
+        truncateSync(join(directory, "data.mdb"), 64 * 1024);
+
+        const { code, message } = await refusal(directory);
+
+        assert.is(code, "corrupt");
+        assert.match(message, /65536 bytes of at least/);
+      }));
+
+    test("a path that is a file, or below a file, is refused", () =>
+      withFolder(async (directory) => {
+        writeFileSync(directory, "");
+
+        for (const path of [directory, join(directory, "below")]) {
+          const { code, message } = await refusal(path);
+          assert.is(code, "unwritable");
+          assert.match(message, /it is a file|ENOTDIR/);
+        }
+      }));
+
+    test("a folder that is open is refused, and free again after close", () =>
+      withFolder(async (directory) => {
+        const first = await openStorage({ directory, create: META });
+        await commit(first.storage, { log: [accepted(0, 1)] });
+        const before = readdirSync(directory).sort();
+
+        const { code, message } = await refusal(directory);
+        await commit(first.storage, { log: [accepted(0, 2)] });
+        const after = readdirSync(directory).sort();
+        await first.storage.close();
+
+        assert.is(code, "locked");
+        assert.match(message, new RegExp(`in use by process ${process.pid}; stop`));
+        assert.equal(after, before);
+        await withStorage(directory, (opened) => {
+          assert.is(logOf(opened, 0).length, 2);
+        });
+      }));
+
+    test("of several openers at the same moment one wins, also of a new folder", () =>
+      withFolder(async (directory) => {
+        for (let round = 0; round < 3; round++) {
+          const results = await Promise.allSettled(
+            [1, 2, 3].map(() => openStorage({ directory, create: META })),
+          );
+          const winners = results.filter((result) => result.status === "fulfilled");
+          assert.is(winners.length, 1);
+          await winners[0]?.value.storage.close();
+        }
+      }));
+
+    test("a folder with a path too long for a socket address can be opened and is guarded", () =>
+      withFolder(async (short) => {
+        const directory = join(short, "long-".repeat(30), "longer-".repeat(20));
+        await withStorage(directory, async ({ storage }) => {
+          await commit(storage, { log: [accepted(0, 1)] });
+          assert.is((await refusal(directory)).code, "locked");
+        });
+        assert.equal(readdirSync(directory).sort(), ["data.mdb", "lock.mdb"]);
+      }));
+
+    test("a start that was interrupted before it wrote anything leaves a folder that opens", () =>
+      withFolder(async (directory) => {
+        mkdirSync(directory);
+        writeFileSync(join(directory, "data.mdb"), "");
+        writeFileSync(join(directory, "owner.json"), '{"pid":2147483646,"socket":null}\n');
+
+        await create(directory);
+      }));
+  },
+  { timeoutMs: 20_000 },
+);

@@ -1,0 +1,228 @@
+/** The storage in real processes: killed, traced, without room, twice on one folder, for long. */
+import * as assert from "uvu/assert";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { decodeStateRow } from "../../src/wire/state-codec.ts";
+import { ManagedProcess } from "../support/managed-process.ts";
+import { suite } from "../support/suite.ts";
+import {
+  accepted,
+  checkpoint,
+  commit,
+  logOf,
+  META,
+  metaBytes,
+  refusal,
+  rowsOf,
+  stringRow,
+  withFolder,
+  withStorage,
+} from "./support.ts";
+
+const ROUNDS = 25;
+const COMMITS = 30_000;
+const script = fileURLToPath(new URL("committing-process.ts", import.meta.url));
+
+function committing(directory: string, commits: number, bytes = 100): ManagedProcess {
+  const args = ["--import", "tsx", script, directory, String(commits), String(bytes)];
+  return new ManagedProcess({ command: process.execPath, args });
+}
+
+/** The number in the last complete line of this kind, or 0. */
+function last(kind: string, output: string): number {
+  const lines = output.match(new RegExp(`^${kind} \\d+(?=\\n)`, "gm")) ?? [];
+  return Number(lines.at(-1)?.split(" ")[1] ?? 0);
+}
+
+/** Asserts that the folder holds commits 1 to n whole, for one n, and returns it. */
+async function wholeCommits(directory: string): Promise<number> {
+  return withStorage(directory, (opened) => {
+    const { recovery } = opened;
+    const groups = Array.from({ length: META.groups }, (_, group) => group);
+    const newest = Math.max(...groups.map((group) => recovery.promise(group)));
+    for (const group of groups) {
+      const promise = recovery.promise(group);
+      if (promise === 0) continue;
+      const checkpointed = recovery.checkpoint(group);
+      const log = logOf(opened, group);
+      const rows = rowsOf(opened, group);
+      assert.ok(newest - promise < META.groups, "no group lacks a commit");
+      assert.is(checkpointed?.appliedSlot, promise);
+      assert.equal(Uint8Array.from(checkpointed?.meta ?? []), metaBytes(promise));
+      assert.is([...rows.keys()].at(-1), promise);
+      for (const [row, bytes] of rows) assert.equal(decodeStateRow(bytes), stringRow(row));
+      assert.equal(
+        log,
+        log.map(({ slot, value }) => accepted(group, slot, value.length)),
+      );
+      assert.is(log.at(-1)?.slot, promise);
+      log.forEach(({ slot }, place) => {
+        assert.is(slot, promise - (log.length - 1 - place) * META.groups, "in order, without gaps");
+      });
+      assert.ok(log.length >= Math.min(50, Math.ceil(promise / META.groups)));
+    }
+    return newest;
+  });
+}
+
+suite(
+  "storage/lmdb-storage in processes",
+  (test) => {
+    test(`every acknowledged commit survives kill -9, whole and in order (${ROUNDS} rounds)`, () =>
+      withFolder(async (directory) => {
+        let acknowledged = 0;
+        for (let round = 0; round < ROUNDS; round++) {
+          const child = committing(directory, 0);
+          await child.until(() => (last("done", child.stdout) > acknowledged ? true : null));
+          await sleep((round * 7) % 60);
+          await child.end("SIGKILL");
+          const [begun, done] = [last("begin", child.stdout), last("done", child.stdout)];
+
+          const found = await wholeCommits(directory);
+
+          assert.ok(found >= done, `commit ${done} was acknowledged, the last one is ${found}`);
+          assert.ok(found <= begun, `commit ${found} was never begun`);
+          acknowledged = found;
+        }
+        assert.ok(acknowledged > ROUNDS);
+      }));
+
+    test("a folder that another process has open is refused, and is free once that one is killed", () =>
+      withFolder(async (directory) => {
+        const child = committing(directory, 0);
+        await child.until(() => (last("done", child.stdout) > 0 ? true : null));
+
+        const { code, message } = await refusal(directory);
+        const second = committing(directory, 1);
+        const exit = await second.waitForExit(20_000);
+        const before = last("done", child.stdout);
+        await child.until(() => (last("done", child.stdout) > before ? true : null));
+        await child.end("SIGKILL");
+
+        assert.is(code, "locked");
+        assert.match(message, new RegExp(`in use by process ${child.pid};`));
+        assert.is(exit.code, 1);
+        assert.match(second.stdout, /refused locked/);
+        assert.ok((await wholeCommits(directory)) > before);
+      }));
+
+    test(`the data file stays bounded over ${COMMITS} commits of 1 KB`, () =>
+      withFolder(async (directory) => {
+        await withStorage(directory, async ({ storage }) => {
+          let early = 0;
+          for (let slot = 1; slot <= COMMITS; slot++) {
+            const group = slot % META.groups;
+            const state =
+              slot >= 400 && slot % 400 < META.groups ? [checkpoint(group, slot - 8)] : [];
+            await commit(storage, { log: [accepted(group, slot, 1_000)], state });
+            if (slot === COMMITS / 4) early = storage.statistics().fileBytes;
+          }
+          const { fileBytes, removableTurns } = storage.statistics();
+          assert.ok(fileBytes <= early * 1.25, `${early} bytes grew to ${fileBytes}`);
+          assert.ok(fileBytes < 8 * 1024 * 1024, `${fileBytes} bytes`);
+          assert.ok(removableTurns < 1_000, `${removableTurns} turns wait`);
+        });
+        await withStorage(directory, (opened) => {
+          const slots = logOf(opened, 1).map(({ slot }) => slot);
+          assert.is(slots.at(-1), COMMITS - META.groups + 1);
+          assert.ok(slots.length < 300);
+        });
+      }));
+
+    test("a full disk fails the commit with the reason, and the same commit works once there is room", () =>
+      withFolder(async (directory) => {
+        const mounted = spawnSync("mount", [
+          "-t",
+          "tmpfs",
+          "-o",
+          "size=3m",
+          "tmpfs",
+          makeDirectory(dirname(directory)),
+        ]);
+        if (mounted.status !== 0) {
+          console.log("not shown: a full disk (mounting a small one needs root)");
+          return;
+        }
+        try {
+          const child = committing(directory, 0, 20_000);
+          await child.until(() =>
+            /^failed no space left on the device/m.test(child.stdout) ? true : null,
+          );
+          const done = last("done", child.stdout);
+          await sleep(200);
+          assert.is(last("done", child.stdout), done, "nothing is acknowledged on a full disk");
+
+          spawnSync("mount", ["-o", "remount,size=64m", dirname(directory)]);
+          await child.until(() => (last("done", child.stdout) > done + 10 ? true : null));
+          await child.end("SIGKILL");
+
+          assert.ok((await wholeCommits(directory)) > done + 10);
+        } finally {
+          spawnSync("umount", ["-l", dirname(directory)]);
+        }
+      }));
+
+    if (spawnSync("strace", ["-V"]).status === 0) {
+      test("data and then the page that names it are flushed before a commit is acknowledged", () =>
+        withFolder(async (directory) => {
+          const trace = join(dirname(directory), "trace");
+          const calls = "trace=openat,write,writev,pwrite64,pwritev,pwritev2,fdatasync";
+          const child = new ManagedProcess({
+            command: "strace",
+            args: ["-f", "-y", "-s", "24", "-e", calls, "-o", trace].concat([
+              process.execPath,
+              "--import",
+              "tsx",
+              script,
+              directory,
+              "20",
+            ]),
+          });
+          await child.waitForExit(60_000);
+
+          const commits = tracedCommits(readFileSync(trace, "utf8"));
+
+          assert.is(commits.length, 20);
+          for (const events of commits) {
+            const order = events.join(" ");
+            assert.match(order, /^(data )+flush synchronous-page$/, order);
+          }
+        }));
+    }
+  },
+  { timeoutMs: 180_000 },
+);
+
+function makeDirectory(path: string): string {
+  mkdirSync(path, { recursive: true });
+  return path;
+}
+
+/**
+ * What each commit of a traced process did to the data file between `begin` and `done`: `data` for
+ * pages written, `flush` for a finished fdatasync, `synchronous-page` for a write through the
+ * descriptor that was opened with O_DSYNC, which returns when the device has it.
+ */
+function tracedCommits(trace: string): string[][] {
+  const commits: string[][] = [];
+  let events: string[] | null = null;
+  let synchronous = "";
+  for (const line of trace.split("\n")) {
+    const opened = /openat\(.*data\.mdb", .*O_DSYNC.* = (\d+)</.exec(line);
+    if (opened) synchronous = opened[1] ?? "";
+    if (/write\(1<.*"begin /.test(line)) events = [];
+    if (/write\(1<.*"done /.test(line) && events !== null) {
+      commits.push(events);
+      events = null;
+    }
+    const written = / (?:writev|pwrite64|pwritev2?)\((\d+)<[^>]*data\.mdb>/.exec(line);
+    if (written) events?.push(written[1] === synchronous ? "synchronous-page" : "data");
+    if (/fdatasync\(\d+<[^>]*data\.mdb>\)\s+= 0|<\.\.\. fdatasync resumed>\)\s+= 0/.test(line)) {
+      events?.push("flush");
+    }
+  }
+  return commits;
+}
