@@ -31,7 +31,7 @@ import {
   REQUEST_WORD,
   type WriterThreadData,
   type WriterThreadMessage,
-} from "./writer-thread.ts";
+} from "./writer-protocol.ts";
 
 export type { StorageOptions } from "./folder.ts";
 export type { FolderMeta } from "./format.ts";

@@ -6,42 +6,22 @@
  * for a checkpoint of 2,000 rows. See `lmdb-storage.ts` for the other side.
  */
 import { statfsSync } from "node:fs";
-import {
-  parentPort,
-  receiveMessageOnPort,
-  workerData,
-  type MessagePort,
-} from "node:worker_threads";
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { present } from "../base/assert.ts";
 import { openRoot, openTables, type Environment } from "./environment.ts";
 import { runWriteList } from "./write-list.ts";
+import {
+  CLOSE,
+  COMMIT,
+  IDLE,
+  LENGTH_WORD,
+  REQUEST_WORD,
+  type WriterThreadData,
+  type WriterThreadMessage,
+} from "./writer-protocol.ts";
 
 /** A disk with less than this above a commit's own bytes counts as full. */
 const SPARE_BYTES = 1024 * 1024;
-
-/** Words of the shared control block. */
-export const REQUEST_WORD = 0;
-export const LENGTH_WORD = 1;
-export const CONTROL_WORDS = 2;
-
-/** Values of the request word. */
-export const IDLE = 0;
-export const COMMIT = 1;
-export const CLOSE = 2;
-
-export interface WriterThreadData {
-  readonly directory: string;
-  readonly groups: number;
-  readonly control: Int32Array;
-  /** Where a new shared buffer for lists comes in, before the request that uses it. */
-  readonly buffers: MessagePort;
-}
-
-/** What the thread says: it is ready, a commit is durable, or it failed and nothing is stored. */
-export type WriterThreadMessage =
-  | { readonly kind: "ready" }
-  | { readonly kind: "durable" }
-  | { readonly kind: "failed"; readonly reason: string };
 
 class WriterThread {
   readonly #data: WriterThreadData;
@@ -115,9 +95,7 @@ class WriterThread {
   }
 }
 
-if (parentPort !== null) {
-  const port = present(parentPort, "the writing thread has a parent");
-  new WriterThread(workerData as WriterThreadData).run((message) => {
-    port.postMessage(message);
-  });
-}
+const port = present(parentPort, "this module is the start of a thread");
+new WriterThread(workerData as WriterThreadData).run((message) => {
+  port.postMessage(message);
+});
