@@ -86,7 +86,13 @@ export const ERROR_CODES: readonly ErrorCode[] = [
     code: "OOM",
     meaning: "A bound on memory is reached.",
     retry: "safe",
-    advice: "Wait until locks are freed, or raise the bound.",
+    advice: "Wait until locks are freed; where scripts are too many, SCRIPT FLUSH makes room.",
+  },
+  {
+    code: "MISCONF",
+    meaning: "The disk does not take writes; the text says why. Nothing was changed.",
+    retry: "safe",
+    advice: "Free space or repair the disk; the node goes on by itself.",
   },
   {
     code: "TRYAGAIN",
@@ -96,9 +102,9 @@ export const ERROR_CODES: readonly ErrorCode[] = [
   },
   {
     code: "CLUSTERDOWN",
-    meaning: "The group of the key has no majority, or its disk does not write.",
-    retry: "after-change",
-    advice: "Retry when nodes or disks are back; a write that got this may still take effect.",
+    meaning: "No node leads the group of the key, so it cannot be read or written now.",
+    retry: "safe",
+    advice: "Retry after a pause; the request was not taken.",
   },
 ];
 
