@@ -2,7 +2,7 @@
 import { connect } from "node:net";
 import { encodeCommand } from "../test/support/resp-client.ts";
 
-/** Owner of every lock of the benchmarks. */
+/** Owner of the locks that `redis-benchmark` takes and frees. */
 export const OWNER = "tok";
 
 const COMMANDS_PER_WRITE = 1_000;
@@ -16,18 +16,30 @@ export function lockKey(index: number): string {
   return `lock:${index.toString().padStart(12, "0")}`;
 }
 
+/** An owner as `redlock` draws it, 32 hexadecimal digits, but always the same for this number. */
+export function uniqueOwner(index: number): string {
+  return index.toString(16).padStart(32, "0");
+}
+
 export interface Fill {
   readonly port: number;
   /** Locks `lockKey(0)` to `lockKey(count - 1)`. */
   readonly count: number;
   readonly leaseMs: number;
+  /** @default {@link OWNER} for every lock */
+  readonly owner?: (index: number) => string;
 }
 
 /**
  * Sends `SET key owner NX PX lease` for each lock over one pipelined connection; resolves once all
  * are answered. Locks held already stay as they are.
  */
-export async function fillLocks({ port, count, leaseMs }: Fill): Promise<void> {
+export async function fillLocks({
+  port,
+  count,
+  leaseMs,
+  owner = () => OWNER,
+}: Fill): Promise<void> {
   const socket = connect({ port, host: "127.0.0.1" });
   let sent = 0;
   let answeredBytes = 0;
@@ -36,7 +48,7 @@ export async function fillLocks({ port, count, leaseMs }: Fill): Promise<void> {
       const end = Math.min(count, sent + COMMANDS_PER_WRITE);
       let text = "";
       for (; sent < end; sent += 1) {
-        text += encodeCommand(["SET", lockKey(sent), OWNER, "NX", "PX", leaseMs]);
+        text += encodeCommand(["SET", lockKey(sent), owner(sent), "NX", "PX", leaseMs]);
       }
       socket.write(text, "latin1");
     }

@@ -6,6 +6,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { VERSION } from "../src/config/version.ts";
 import { ManagedProcess, type SpawnOptions } from "../test/support/managed-process.ts";
@@ -13,11 +14,20 @@ import { freePort } from "../test/support/ports.ts";
 import { findProgram } from "../test/support/programs.ts";
 import { RespClient } from "../test/support/resp-client.ts";
 import { RespError } from "../test/support/resp3-reader.ts";
+import { processorSeconds } from "./machine.ts";
 
 const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 60_000;
 /** For FLUSHALL and the like with a million keys. */
 const CONTROL_TIMEOUT_MS = 120_000;
+
+/** Quiet is at most this share of one processor, for so many turns in a row. */
+const QUIET_SHARE = 0.1;
+const QUIET_TURNS = 2;
+const QUIET_TURN_MS = 200;
+const QUIET_WITHIN_MS = 120_000;
+/** How Redis says that a child process rewrites the append-only file. */
+const REWRITING = "aof_rewrite_in_progress:1";
 
 /** How one kind of server is started. */
 export interface LockSystem {
@@ -154,6 +164,23 @@ export class LockServer {
       }
     }, limitMs);
     return answer.reply;
+  }
+
+  /**
+   * Waits until the server does nothing by itself: no checkpoint, no rewriting of its log, no
+   * freeing of memory. What it owes from before must not weigh on what is measured next.
+   */
+  async untilQuiet(): Promise<void> {
+    const endMs = performance.now() + QUIET_WITHIN_MS;
+    for (let quiet = 0, before = processorSeconds(this.pid) ?? 0; quiet < QUIET_TURNS;) {
+      if (performance.now() > endMs) throw new Error("the server does not become quiet");
+      await sleep(QUIET_TURN_MS);
+      const now = processorSeconds(this.pid) ?? 0;
+      const rewriting = String(await this.call("INFO", "persistence")).includes(REWRITING);
+      const share = ((now - before) * 1000) / QUIET_TURN_MS;
+      quiet = share <= QUIET_SHARE && !rewriting ? quiet + 1 : 0;
+      before = now;
+    }
   }
 
   /** Starts an ended server again on its folder and port; does not wait until it answers. */

@@ -1,6 +1,8 @@
 /**
  * What a held lock costs in memory, and how long a node with a million of them takes to come back.
  *
+ * Keys have 17 bytes and owners 32, as `redlock` draws them, each lock its own.
+ *
  * Memory is resident memory, with a million locks held less that of the same node empty but warm, so
  * that compiled code and buffers do not count as locks. The part that is mapped from files is page
  * cache of the database, which the system takes back when it needs it; it is counted and shown.
@@ -10,7 +12,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fillLocks, lockKey, OWNER } from "./fill.ts";
+import { fillLocks, lockKey, uniqueOwner } from "./fill.ts";
 import { LockServer, type LockSystem } from "./lock-server.ts";
 import { processMemory, type ProcessMemory } from "./machine.ts";
 import { reached, type FigureRow, type Target, type Unit } from "./report.ts";
@@ -40,17 +42,15 @@ export async function measureMemory(run: MemoryRun): Promise<FigureRow[]> {
   const count = short ? LOCKS_SHORT : LOCKS;
   const server = await LockServer.start(system, directory);
   try {
-    await fillLocks({
-      port: server.port,
-      count: Math.min(WARM_UP_LOCKS, count),
-      leaseMs: LEASE_MS,
-    });
+    const fill = (locks: number): Promise<void> =>
+      fillLocks({ port: server.port, count: locks, leaseMs: LEASE_MS, owner: uniqueOwner });
+    await fill(Math.min(WARM_UP_LOCKS, count));
     await server.clear();
     const before = await settledMemory(server, short);
     progress(`empty: ${(before.resident / MEGABYTE).toFixed(1)} MB`);
 
     const startedMs = performance.now();
-    await fillLocks({ port: server.port, count, leaseMs: LEASE_MS });
+    await fill(count);
     const fillSeconds = (performance.now() - startedMs) / 1000;
     const after = await settledMemory(server, short);
     progress(`${count} locks held: ${(after.resident / MEGABYTE).toFixed(1)} MB`);
@@ -99,7 +99,7 @@ async function restartSeconds(
   const key = lockKey(count - 1);
   const owner = await server.untilAnswers(["GET", key], RESTART_LIMIT_MS);
   const seconds = (performance.now() - startedMs) / 1000;
-  if (owner !== OWNER) throw new Error(`${key} is lost: ${String(owner)}`);
+  if (owner !== uniqueOwner(count - 1)) throw new Error(`${key} is lost: ${String(owner)}`);
   const size = await server.size();
   if (size !== count) throw new Error(`${size} locks are held instead of ${count}`);
   return seconds;

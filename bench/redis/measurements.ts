@@ -9,7 +9,9 @@
  * - Pairs: the `redlock` library acquires and releases, nobody waiting for anybody, on an empty
  *   system.
  *
- * The commands, and how many of them, are the same for both systems.
+ * The commands, and how many of them, are the same for both systems. Each measurement begins when the
+ * server has become quiet. Its processor time is read when it is quiet again, so that work put off
+ * (a checkpoint, freed memory) counts, as far as it is done by the server's own process.
  */
 import { fillLocks, OWNER } from "../fill.ts";
 import type { LockServer } from "../lock-server.ts";
@@ -55,7 +57,7 @@ export interface Sample {
   readonly p99Ms: number;
   /** Share of the requests that got or freed a lock; null where it was not counted. */
   readonly granted: number | null;
-  /** Processor time of the server for one request or pair, in µs. */
+  /** Processor time of the server for one request or pair, work put off included, in µs. */
   readonly serverMicros: number | null;
   /** Processor time of the client for one pair, in µs; null for `redis-benchmark`. */
   readonly clientMicros: number | null;
@@ -129,12 +131,11 @@ function acquire(shape: Shape): Measurement {
     p50Max,
     run: async (server, plan) => {
       await server.clear();
-      const startedMs = performance.now();
-      const sample = await load(server, { shape, plan, command: ACQUIRE });
-      const counted = performance.now() - startedMs < COUNTED_WITHIN_MS;
-      const granted = counted ? (await server.size()) / plan.requests : null;
-      await server.clear();
-      return withShare(sample, granted);
+      return load(server, {
+        ...{ shape, plan, command: ACQUIRE },
+        share: async (elapsedMs) =>
+          elapsedMs < COUNTED_WITHIN_MS ? (await server.size()) / plan.requests : null,
+      });
     },
   };
 }
@@ -147,27 +148,34 @@ function free(shape: Shape): Measurement {
     p50Max,
     run: async (server, plan) => {
       const { keyspace } = plan.scale;
+      await server.clear();
       await fillLocks({ port: server.port, count: keyspace, leaseMs: HELD_MS });
       const held = await server.size();
       if (held !== keyspace) throw new Error(`${held} locks are held instead of ${keyspace}`);
-      const sample = await load(server, { shape, plan, command: FREE });
-      return withShare(sample, (keyspace - (await server.size())) / plan.requests);
+      return load(server, {
+        ...{ shape, plan, command: FREE },
+        share: async () => (keyspace - (await server.size())) / plan.requests,
+      });
     },
   };
 }
 
-/** A server that refuses everything is very fast. */
-function withShare(sample: Sample, granted: number | null): Sample {
-  if (granted !== null && granted < 0.5) throw new Error("most requests got or freed no lock");
-  return { ...sample, granted };
+interface LoadOrder {
+  readonly shape: Shape;
+  readonly plan: Plan;
+  readonly command: readonly string[];
+  /** Counts what was granted, or gives null when that can no longer be known. */
+  readonly share: (elapsedMs: number) => Promise<number | null>;
 }
 
 async function load(
   server: LockServer,
-  { shape, plan, command }: { shape: Shape; plan: Plan; command: readonly string[] },
+  { shape, plan, command, share }: LoadOrder,
 ): Promise<Sample> {
   const { scale, requests } = plan;
+  await server.untilQuiet();
   const before = processorSeconds(server.pid);
+  const startedMs = performance.now();
   const result = await runLoad({
     port: server.port,
     clients: shape.clients,
@@ -176,11 +184,15 @@ async function load(
     keyspace: scale.keyspace,
     command,
   });
+  const granted = await share(performance.now() - startedMs);
+  // A server that refuses everything is very fast.
+  if (granted !== null && granted < 0.5) throw new Error("most requests got or freed no lock");
+  await server.untilQuiet();
   return {
     perSecond: result.requestsPerSecond,
     p50Ms: result.p50Ms,
     p99Ms: result.p99Ms,
-    granted: null,
+    granted,
     serverMicros: microsEach({ server, before, count: requests }),
     clientMicros: null,
   };
@@ -193,6 +205,7 @@ function pairs({ version, workers }: { version: 4 | 5; workers: number }): Measu
     p50Max: null,
     run: async (server, { scale }) => {
       await server.clear();
+      await server.untilQuiet();
       const before = processorSeconds(server.pid);
       const result = await runPairs({
         version,
@@ -203,6 +216,7 @@ function pairs({ version, workers }: { version: 4 | 5; workers: number }): Measu
       });
       const left = await server.size();
       if (left !== 0) throw new Error(`${left} released locks are still held`);
+      await server.untilQuiet();
       return {
         perSecond: result.pairsPerSecond,
         p50Ms: result.p50Ms,

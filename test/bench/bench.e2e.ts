@@ -1,5 +1,5 @@
 /** `npm run bench` as users call it, in its short form: figures are not judged here. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
@@ -36,13 +36,15 @@ function rows(markdown: string): string[][] {
     .map((cells) => cells.slice(1, -1));
 }
 
-/** Command lines of running processes that name this folder; Linux only. */
+/** Running processes that work in this folder or were given it; Linux only. */
 function serversIn(directory: string): string[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .flatMap((pid) => {
       try {
-        return [readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")];
+        const line = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+        // Redis writes over its command line, but its data folder is its working directory.
+        return [`${pid} ${line} in ${readlinkSync(`/proc/${pid}/cwd`)}`];
       } catch {
         return [];
       }
