@@ -174,204 +174,214 @@ export function jsonDecode(context: LuaContext, state: LuaState): number {
   return 1;
 }
 
-const NUMBER = /[+-]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)/y;
-const INVALID_NUMBER = /[+-]?(?:inf(?:inity)?|nan)/iy;
+/** What C's `strtod` reads, without leading space: decimal, hexadecimal, or one of the odd ones. */
+const NUMBER =
+  /[+-]?(?:0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf(?:inity)?|nan(?:\(\w*\))?)/iy;
 
+/** Tokens of one character, as lua-cjson names them in errors. */
+const PUNCTUATION: Readonly<Record<string, string>> = {
+  "{": "T_OBJ_BEGIN",
+  "}": "T_OBJ_END",
+  "[": "T_ARR_BEGIN",
+  "]": "T_ARR_END",
+  ",": "T_COMMA",
+  ":": "T_COLON",
+};
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  '"': '"',
+  "\\": "\\",
+  "/": "/",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+};
+
+/** lua-cjson's decoder: a token at a time, of which the first that is out of place is the error. */
 class JsonDecoder {
   readonly #context: LuaContext;
   readonly #state: LuaState;
   readonly #text: string;
   #at = 0;
   #depth = 0;
+  /** The token read last: its name, or what is wrong with it. */
+  #token = "T_END";
+  #tokenAt = 0;
+  /** The value of a T_STRING, a T_NUMBER, a T_BOOLEAN. */
+  #string = "";
+  #number = 0;
+  #boolean = false;
 
   constructor(context: LuaContext, state: LuaState, text: string) {
     this.#context = context;
     this.#state = state;
-    this.#text = text;
+    // The text is a string of C: a zero byte ends it.
+    const zero = text.indexOf("\0");
+    this.#text = zero < 0 ? text : text.slice(0, zero);
   }
 
   decode(): void {
+    this.#advance();
     this.#value();
-    this.#skipSpace();
-    if (this.#at < this.#text.length) this.#fail("the end");
-  }
-
-  #skipSpace(): void {
-    while (" \t\r\n".includes(this.#text.charAt(this.#at)) && this.#at < this.#text.length) {
-      this.#at += 1;
-    }
+    if (this.#advance() !== "T_END") this.#fail("the end");
   }
 
   #fail(expected: string): never {
-    return this.#failWith(`Expected ${expected} but found ${this.#tokenName()}`);
+    const place = `at character ${this.#tokenAt + 1}`;
+    return this.#context.raise(
+      this.#state,
+      `Expected ${expected} but found ${this.#token} ${place}`,
+    );
   }
 
-  #failWith(problem: string): never {
-    return this.#context.raise(this.#state, `${problem} at character ${this.#at + 1}`);
+  /** Reads the next token and gives its name. */
+  #advance(): string {
+    const text = this.#text;
+    while (this.#at < text.length && " \t\r\n".includes(text.charAt(this.#at))) this.#at += 1;
+    this.#tokenAt = this.#at;
+    const character = text.charAt(this.#at);
+    const punctuation = PUNCTUATION[character];
+    if (character === "") {
+      this.#token = "T_END";
+    } else if (punctuation !== undefined) {
+      this.#token = punctuation;
+      this.#at += 1;
+    } else if (character === '"') {
+      this.#readString();
+    } else if (text.startsWith("true", this.#at) || text.startsWith("false", this.#at)) {
+      this.#token = "T_BOOLEAN";
+      this.#boolean = character === "t";
+      this.#at += this.#boolean ? 4 : 5;
+    } else if (text.startsWith("null", this.#at)) {
+      this.#token = "T_NULL";
+      this.#at += 4;
+    } else {
+      this.#readNumber(character);
+    }
+    return this.#token;
   }
 
-  /** The kind of the token ahead, as lua-cjson names it. */
-  #tokenName(): string {
-    if (this.#at >= this.#text.length) return "T_END";
-    const names: Record<string, string> = {
-      "{": "T_OBJ_BEGIN",
-      "}": "T_OBJ_END",
-      "[": "T_ARR_BEGIN",
-      "]": "T_ARR_END",
-      ",": "T_COMMA",
-      ":": "T_COLON",
-      '"': "T_STRING",
-    };
-    const name = names[this.#text.charAt(this.#at)];
-    if (name !== undefined) return name;
-    if (this.#word("true") || this.#word("false")) return "T_BOOLEAN";
-    if (this.#word("null")) return "T_NULL";
+  /** What begins with a sign or a digit is a number, or a bad one; of the rest, `inf` and `nan`. */
+  #readNumber(first: string): void {
     NUMBER.lastIndex = this.#at;
-    return NUMBER.test(this.#text) ? "T_NUMBER" : "invalid token";
-  }
-
-  #word(word: string): boolean {
-    return this.#text.startsWith(word, this.#at);
-  }
-
-  #value(): void {
-    const { api } = this.#context;
-    this.#skipSpace();
-    if (api.lua_checkstack(this.#state, 4) === 0) this.#context.abort("its stack");
-    const character = this.#text.charAt(this.#at);
-    if (character === '"') return this.#context.pushText(this.#state, this.#string());
-    if (character === "{") return this.#object();
-    if (character === "[") return this.#array();
-    if (this.#word("true")) return this.#constant(4, () => api.lua_pushboolean(this.#state, 1));
-    if (this.#word("false")) return this.#constant(5, () => api.lua_pushboolean(this.#state, 0));
-    if (this.#word("null")) {
-      return this.#constant(4, () => api.lua_pushlightuserdata(this.#state, 0));
+    const match = /[\d+\-in]/i.test(first) ? NUMBER.exec(this.#text) : null;
+    if (match === null) {
+      this.#token = /[\d+-]/.test(first) ? "invalid number" : "invalid token";
+      return;
     }
-    return this.#number();
-  }
-
-  #constant(length: number, push: () => void): void {
-    this.#at += length;
-    push();
-  }
-
-  #number(): void {
-    NUMBER.lastIndex = this.#at;
-    const match = NUMBER.exec(this.#text);
-    if (match !== null) {
-      this.#at += match[0].length;
-      const sign = match[0].startsWith("-") ? -1 : 1;
-      const value = sign * Number(match[0].replace(/^[+-]/, ""));
-      return this.#context.api.lua_pushnumber(this.#state, value);
-    }
-    INVALID_NUMBER.lastIndex = this.#at;
-    const special = INVALID_NUMBER.exec(this.#text)?.[0].toLowerCase();
-    if (special === undefined) this.#fail("value");
-    this.#at += special.length;
-    const infinite = special.startsWith("-") ? -Infinity : Infinity;
-    this.#context.api.lua_pushnumber(this.#state, special.includes("nan") ? NaN : infinite);
-  }
-
-  #descend(): void {
-    this.#depth += 1;
-    if (this.#depth > DEPTH_MAX) {
-      this.#failWith(`Found too many nested data structures (${this.#depth})`);
-    }
-    this.#at += 1;
-    this.#skipSpace();
-  }
-
-  #object(): void {
-    const { api } = this.#context;
-    this.#descend();
-    api.lua_createtable(this.#state, 0, 0);
-    if (this.#text.charAt(this.#at) === "}") return this.#ascend();
-    for (;;) {
-      this.#skipSpace();
-      if (this.#text.charAt(this.#at) !== '"') this.#fail("object key string");
-      this.#context.pushText(this.#state, this.#string());
-      this.#skipSpace();
-      if (this.#text.charAt(this.#at) !== ":") this.#fail("colon");
-      this.#at += 1;
-      this.#value();
-      api.lua_rawset(this.#state, -3);
-      this.#skipSpace();
-      const next = this.#text.charAt(this.#at);
-      if (next === "}") return this.#ascend();
-      if (next !== ",") this.#fail("comma or object end");
-      this.#at += 1;
-    }
-  }
-
-  #array(): void {
-    const { api } = this.#context;
-    this.#descend();
-    api.lua_createtable(this.#state, 0, 0);
-    if (this.#text.charAt(this.#at) === "]") return this.#ascend();
-    for (let index = 1; ; index += 1) {
-      this.#value();
-      api.lua_rawseti(this.#state, -2, index);
-      this.#skipSpace();
-      const next = this.#text.charAt(this.#at);
-      if (next === "]") return this.#ascend();
-      if (next !== ",") this.#fail("comma or array end");
-      this.#at += 1;
-    }
-  }
-
-  #ascend(): void {
-    this.#at += 1;
-    this.#depth -= 1;
+    this.#token = "T_NUMBER";
+    this.#number = numberOf(match[0]);
+    this.#at += match[0].length;
   }
 
   /** The string whose quote is ahead, as UTF-8 bytes. */
-  #string(): string {
+  #readString(): void {
     const text = this.#text;
     const parts: string[] = [];
     let at = this.#at + 1;
     for (;;) {
       const from = at;
-      while (at < text.length && !'"\\'.includes(text.charAt(at)) && text.charCodeAt(at) >= 32) {
-        at += 1;
-      }
+      while (at < text.length && !'"\\'.includes(text.charAt(at))) at += 1;
       if (at > from) parts.push(text.slice(from, at));
       const character = text.charAt(at);
       if (character === '"') {
+        this.#token = "T_STRING";
+        this.#string = parts.join("");
         this.#at = at + 1;
-        return parts.join("");
+        return;
       }
-      if (character !== "\\") {
-        this.#at = at;
-        this.#failWith(
-          at < text.length
-            ? "Expected value but found invalid token"
-            : "Expected value but found unexpected end of string",
-        );
-      }
+      if (character === "") return this.#badString(at, "unexpected end of string");
       const escaped = this.#escape(at + 1);
       if (escaped === null) {
-        this.#at = at;
         const kind = text.charAt(at + 1) === "u" ? "unicode escape" : "escape";
-        this.#failWith(`Expected value but found invalid ${kind} code`);
+        return this.#badString(at, `invalid ${kind} code`);
       }
       parts.push(escaped.text);
       at = escaped.end;
     }
   }
 
+  #badString(at: number, problem: string): void {
+    this.#tokenAt = at;
+    this.#token = problem;
+  }
+
+  /** Pushes the value that begins with the token read last. */
+  #value(): void {
+    const { api } = this.#context;
+    const state = this.#state;
+    if (api.lua_checkstack(state, 4) === 0) this.#context.abort("its stack");
+    switch (this.#token) {
+      case "T_STRING":
+        return this.#context.pushText(state, this.#string);
+      case "T_NUMBER":
+        return api.lua_pushnumber(state, this.#number);
+      case "T_BOOLEAN":
+        return api.lua_pushboolean(state, this.#boolean ? 1 : 0);
+      case "T_NULL":
+        return api.lua_pushlightuserdata(state, 0);
+      case "T_OBJ_BEGIN":
+        return this.#object();
+      case "T_ARR_BEGIN":
+        return this.#array();
+      default:
+        this.#fail("value");
+    }
+  }
+
+  #descend(): void {
+    this.#depth += 1;
+    if (this.#depth > DEPTH_MAX) {
+      this.#context.raise(
+        this.#state,
+        `Found too many nested data structures (${this.#depth}) at character ${this.#at}`,
+      );
+    }
+  }
+
+  #object(): void {
+    const { api } = this.#context;
+    this.#descend();
+    api.lua_createtable(this.#state, 0, 0);
+    let token = this.#advance();
+    while (token !== "T_OBJ_END") {
+      if (token !== "T_STRING") this.#fail("object key string");
+      this.#context.pushText(this.#state, this.#string);
+      if (this.#advance() !== "T_COLON") this.#fail("colon");
+      this.#advance();
+      this.#value();
+      api.lua_rawset(this.#state, -3);
+      token = this.#advance();
+      if (token === "T_OBJ_END") break;
+      if (token !== "T_COMMA") this.#fail("comma or object end");
+      token = this.#advance();
+      if (token === "T_OBJ_END") this.#fail("object key string");
+    }
+    this.#depth -= 1;
+  }
+
+  #array(): void {
+    const { api } = this.#context;
+    this.#descend();
+    api.lua_createtable(this.#state, 0, 0);
+    let token = this.#advance();
+    for (let index = 1; token !== "T_ARR_END"; index += 1) {
+      this.#value();
+      api.lua_rawseti(this.#state, -2, index);
+      token = this.#advance();
+      if (token === "T_ARR_END") break;
+      if (token !== "T_COMMA") this.#fail("comma or array end");
+      token = this.#advance();
+      if (token === "T_ARR_END") this.#fail("value");
+    }
+    this.#depth -= 1;
+  }
+
   #escape(at: number): { readonly text: string; readonly end: number } | null {
-    const simple: Record<string, string> = {
-      '"': '"',
-      "\\": "\\",
-      "/": "/",
-      b: "\b",
-      f: "\f",
-      n: "\n",
-      r: "\r",
-      t: "\t",
-    };
     const character = this.#text.charAt(at);
-    const plain = simple[character];
+    const plain = ESCAPES[character];
     if (plain !== undefined) return { text: plain, end: at + 1 };
     if (character !== "u") return null;
     const unit = this.#hex(at + 1);
@@ -389,6 +399,20 @@ class JsonDecoder {
     const digits = this.#text.slice(at, at + 4);
     return /^[0-9a-fA-F]{4}$/.test(digits) ? Number.parseInt(digits, 16) : null;
   }
+}
+
+/** The value of a text that {@link NUMBER} matches. */
+function numberOf(text: string): number {
+  const sign = text.startsWith("-") ? -1 : 1;
+  const bare = text.replace(/^[+-]/, "").toLowerCase();
+  if (bare.startsWith("i")) return sign * Infinity;
+  if (bare.startsWith("n")) return NaN;
+  if (!bare.startsWith("0x")) return sign * Number(bare);
+  const [mantissa = "", power = "0"] = bare.slice(2).split("p");
+  const [whole = "", fraction = ""] = mantissa.split(".");
+  // Digits beyond the 53 bits of a double are rounded once, by the conversion of the whole number.
+  const digits = Number(BigInt(`0x${whole}${fraction}`));
+  return sign * digits * 2 ** (Number(power) - 4 * fraction.length);
 }
 
 function utf8(point: number): string {
