@@ -31,16 +31,18 @@ export const scriptCommands: ScriptCommands = {
     if (!hasArity(spec, args.length)) return WRONG_ARITY;
     if (!inScripts) return NOT_ALLOWED_IN_SCRIPT;
     if (spec.parse !== undefined) return fromParsed(spec.parse(args, db), write);
-    return spec.script === undefined ? NOT_ALLOWED_IN_SCRIPT : spec.script(args, db);
+    if (spec.script === undefined) return NOT_ALLOWED_IN_SCRIPT;
+    const own = spec.script(args, db);
+    return own.kind === "reply" && write ? { ...own, write } : own;
   },
 };
 
 function fromParsed(parsed: Parsed, write: boolean): ScriptCommand {
-  if (parsed.kind === "error") return { kind: "reply", reply: parsed };
+  if (parsed.kind === "error") return { kind: "reply", reply: parsed, write };
   const refused = parsed.kind === "refused-if-present";
   const operation = refused ? parsed.operation : parsed;
   const error = limitError(operation);
-  if (error !== null) return { kind: "reply", reply: error };
+  if (error !== null) return { kind: "reply", reply: error, write };
   return refused
     ? { kind: "operation", operation, write, finish: refusing(parsed) }
     : { kind: "operation", operation, write };

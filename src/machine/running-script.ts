@@ -44,7 +44,8 @@ export class RunningScript implements ScriptHost, DirectCommands {
     const command = this.#environment.commands.parse(args, this.#db);
     switch (command.kind) {
       case "reply":
-        return command.reply;
+        // As in Redis, what may not write at all is not told what else is wrong.
+        return this.#readOnly && command.write === true ? WRITE_IN_READ_ONLY_SCRIPT : command.reply;
       case "select":
         this.#db = command.db;
         return OK;

@@ -32,6 +32,15 @@ suite("commands/script-commands", (test) => {
     assert.is(getex.kind === "operation" && getex.write, true);
   });
 
+  test("a refused write is still a write, so that a read-only script hears of that first", () => {
+    for (const line of ["set k v px x", "flushall x", "psetex k x v"]) {
+      const refused = parse(line);
+      assert.is(refused.kind === "reply" && refused.write, true, line);
+    }
+    const read = parse("scan x");
+    assert.is(read.kind === "reply" && read.write, undefined);
+  });
+
   test("errors have the texts of Redis 7.2 for scripts", () => {
     const notAllowed = "ERR This Redis command is not allowed from script";
     assert.is(errorOf("foo"), "ERR Unknown Redis command called from script");
@@ -59,7 +68,7 @@ suite("commands/script-commands", (test) => {
     const scan = parse("scan 0");
     const keys = parse("keys *");
 
-    assert.equal(scan.kind === "operation" ? scan.finish?.([5, ["a"]]) : null, ["1280", ["a"]]);
+    assert.equal(scan.kind === "operation" ? scan.finish?.([5, ["a"]]) : null, ["5120", ["a"]]);
     assert.equal(keys.kind === "operation" ? keys.finish?.([0, ["a", "b"]]) : null, ["a", "b"]);
     assert.is(parse("dbsize").kind, "operation");
     const flush = parse("flushall");

@@ -79,4 +79,5 @@ export type ScriptCommand =
     }
   | { readonly kind: "select"; readonly db: number }
   | { readonly kind: "time" }
-  | { readonly kind: "reply"; readonly reply: Reply };
+  /** `write`: a command that writes was refused for its arguments. */
+  | { readonly kind: "reply"; readonly reply: Reply; readonly write?: boolean };
