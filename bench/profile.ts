@@ -1,20 +1,28 @@
 /**
  * Where the time of the Paxlock process goes: V8's sampling profiler (`node --cpu-prof`) while
- * `redis-benchmark` takes locks. The profiles stay on disk for a closer look in a browser's tools.
+ * `redis-benchmark` takes and frees locks. The profiles stay on disk for a closer look in a browser's tools.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { LockServer, paxlockSystem } from "./lock-server.ts";
 import { processorSeconds } from "./machine.ts";
+import { ACQUIRE, FREE } from "./redis/measurements.ts";
 import { runLoad } from "./redis/redis-benchmark.ts";
 import { table } from "./report.ts";
 
 const FUNCTIONS_SHOWN = 40;
-const SHAPES = [
-  { name: "50 clients", clients: 50, pipeline: 1, requests: 300_000 },
-  { name: "50 clients × pipeline 16", clients: 50, pipeline: 16, requests: 1_000_000 },
-] as const;
+const SHAPES: readonly {
+  readonly name: string;
+  readonly pipeline: number;
+  readonly requests: number;
+  readonly command: readonly string[];
+}[] = [
+  { name: "SET NX PX", pipeline: 1, requests: 300_000, command: ACQUIRE },
+  { name: "SET NX PX", pipeline: 16, requests: 1_000_000, command: ACQUIRE },
+  { name: "compare-and-delete EVAL of free locks", pipeline: 16, requests: 500_000, command: FREE },
+];
+const CLIENTS = 50;
 const SHORT_PART = 100;
 const KEYSPACE = 1_000_000;
 
@@ -50,7 +58,7 @@ export interface CpuProfile {
 /** Profiles the node under each load; gives a text for each. */
 export async function profile({ directory, keep, short }: ProfileRun): Promise<string[]> {
   const texts: string[] = [];
-  for (const [index, { name, clients, pipeline, requests }] of SHAPES.entries()) {
+  for (const [index, { name, pipeline, requests, command }] of SHAPES.entries()) {
     await mkdir(keep, { recursive: true });
     const folder = await mkdtemp(join(keep, `profile-${index + 1}-`));
     const server = await LockServer.start(
@@ -58,25 +66,31 @@ export async function profile({ directory, keep, short }: ProfileRun): Promise<s
       directory,
     );
     const count = short ? requests / SHORT_PART : requests;
-    const command = ["SET", "lock:__rand_int__", "tok", "NX", "PX", "30000"];
     let line: string;
     try {
       const before = processorSeconds(server.pid) ?? NaN;
       const result = await runLoad({
-        ...{ port: server.port, clients, pipeline, requests: count, keyspace: KEYSPACE },
+        port: server.port,
+        clients: CLIENTS,
+        pipeline,
+        requests: count,
+        keyspace: KEYSPACE,
         command,
       });
       const micros = (((processorSeconds(server.pid) ?? NaN) - before) * 1e6) / count;
       line =
-        `SET NX PX, ${name}, profiled: ${result.requestsPerSecond.toFixed(0)}/s, ` +
+        `${name}, ${CLIENTS} clients${pipeline > 1 ? ` × pipeline ${pipeline}` : ""}, profiled: ${result.requestsPerSecond.toFixed(0)}/s, ` +
         `p50 ${result.p50Ms.toFixed(3)} ms, ${micros.toFixed(1)} µs of processor time each`;
     } finally {
       await server.stop("SIGTERM");
     }
-    for (const file of readdirSync(folder)) {
+    for (const file of readdirSync(folder).sort()) {
       const path = join(folder, file);
+      // CPU.<date>.<time>.<process>.<thread>.<number>.cpuprofile
+      const thread = file.split(".")[4] ?? "";
       const times = selfTimes(JSON.parse(readFileSync(path, "utf8")) as CpuProfile);
-      texts.push(`${line}\n${path}\n\n${profileTable(times)}`);
+      const name = thread === "0" ? "main thread" : `worker thread ${thread}`;
+      texts.push(`${line}\n${name}, ${path}\n\n${profileTable(times)}`);
     }
   }
   return texts;

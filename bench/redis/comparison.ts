@@ -71,16 +71,21 @@ export async function compare(comparison: Comparison): Promise<ComparisonRow[]> 
   }
 }
 
+/** A part of the locks is enough to warm up on. */
+const WARM_UP_PART = 10;
+
 /** Runs both once; gives how many requests the reference does in the time of a measurement. */
 async function chooseRequests(
   measurement: Measurement,
   { redis, paxlock, scale }: { redis: LockServer; paxlock: LockServer; scale: Scale },
 ): Promise<number> {
-  const first = { scale, requests: scale.requestsMin };
+  const warmUp = { ...scale, keyspace: scale.keyspace / WARM_UP_PART };
+  const first = { scale: warmUp, requests: scale.requestsMin };
   const { perSecond } = await run(measurement, () => measurement.run(redis, first), redis);
   const wanted = Math.round((perSecond * scale.loadMs) / 1000);
   const requests = Math.max(scale.requestsMin, Math.min(scale.requestsMax, wanted));
-  await run(measurement, () => measurement.run(paxlock, { scale, requests }), paxlock);
+  const second = { scale: warmUp, requests: Math.min(requests, scale.requestsMax / WARM_UP_PART) };
+  await run(measurement, () => measurement.run(paxlock, second), paxlock);
   return requests;
 }
 

@@ -28,6 +28,8 @@ export interface Scale {
   readonly requestsMin: number;
   /** What one measurement should take on the reference, by which its requests are chosen. */
   readonly loadMs: number;
+  /** Whether to wait until a server is quiet; without, figures carry what was done before. */
+  readonly waitsUntilQuiet: boolean;
   readonly pairsWarmUpMs: number;
   readonly pairsMs: number;
 }
@@ -37,6 +39,7 @@ export const FULL_SCALE: Scale = {
   requestsMax: 200_000,
   requestsMin: 2_000,
   loadMs: 3_000,
+  waitsUntilQuiet: true,
   pairsWarmUpMs: 1_500,
   pairsMs: 4_000,
 };
@@ -46,6 +49,7 @@ export const SHORT_SCALE: Scale = {
   requestsMax: 1_000,
   requestsMin: 200,
   loadMs: 100,
+  waitsUntilQuiet: false,
   pairsWarmUpMs: 100,
   pairsMs: 200,
 };
@@ -86,10 +90,19 @@ const COUNTED_WITHIN_MS = 25_000;
 /** Locks that are there to be freed must not expire in the slowest run. */
 const HELD_MS = 3_600_000;
 
-const ACQUIRE = ["SET", "lock:__rand_int__", OWNER, "NX", "PX", String(LEASE_MS)];
+/** Takes a random lock. */
+export const ACQUIRE: readonly string[] = [
+  "SET",
+  "lock:__rand_int__",
+  OWNER,
+  "NX",
+  "PX",
+  String(LEASE_MS),
+];
 const FREE_SCRIPT =
   'if redis.call("get",KEYS[1]) == ARGV[1] then return redis.call("del",KEYS[1]) else return 0 end';
-const FREE = ["EVAL", FREE_SCRIPT, "1", "lock:__rand_int__", OWNER];
+/** Frees a random lock. */
+export const FREE: readonly string[] = ["EVAL", FREE_SCRIPT, "1", "lock:__rand_int__", OWNER];
 
 interface Shape {
   readonly title: string;
@@ -132,7 +145,9 @@ function acquire(shape: Shape): Measurement {
     run: async (server, plan) => {
       await server.clear();
       return load(server, {
-        ...{ shape, plan, command: ACQUIRE },
+        shape,
+        plan,
+        command: ACQUIRE,
         share: async (elapsedMs) =>
           elapsedMs < COUNTED_WITHIN_MS ? (await server.size()) / plan.requests : null,
       });
@@ -153,7 +168,9 @@ function free(shape: Shape): Measurement {
       const held = await server.size();
       if (held !== keyspace) throw new Error(`${held} locks are held instead of ${keyspace}`);
       return load(server, {
-        ...{ shape, plan, command: FREE },
+        shape,
+        plan,
+        command: FREE,
         share: async () => (keyspace - (await server.size())) / plan.requests,
       });
     },
@@ -173,7 +190,7 @@ async function load(
   { shape, plan, command, share }: LoadOrder,
 ): Promise<Sample> {
   const { scale, requests } = plan;
-  await server.untilQuiet();
+  if (scale.waitsUntilQuiet) await server.untilQuiet();
   const before = processorSeconds(server.pid);
   const startedMs = performance.now();
   const result = await runLoad({
@@ -187,7 +204,7 @@ async function load(
   const granted = await share(performance.now() - startedMs);
   // A server that refuses everything is very fast.
   if (granted !== null && granted < 0.5) throw new Error("most requests got or freed no lock");
-  await server.untilQuiet();
+  if (scale.waitsUntilQuiet) await server.untilQuiet();
   return {
     perSecond: result.requestsPerSecond,
     p50Ms: result.p50Ms,
@@ -205,7 +222,7 @@ function pairs({ version, workers }: { version: 4 | 5; workers: number }): Measu
     p50Max: null,
     run: async (server, { scale }) => {
       await server.clear();
-      await server.untilQuiet();
+      if (scale.waitsUntilQuiet) await server.untilQuiet();
       const before = processorSeconds(server.pid);
       const result = await runPairs({
         version,
@@ -216,7 +233,7 @@ function pairs({ version, workers }: { version: 4 | 5; workers: number }): Measu
       });
       const left = await server.size();
       if (left !== 0) throw new Error(`${left} released locks are still held`);
-      await server.untilQuiet();
+      if (scale.waitsUntilQuiet) await server.untilQuiet();
       return {
         perSecond: result.pairsPerSecond,
         p50Ms: result.p50Ms,

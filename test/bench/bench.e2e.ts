@@ -145,6 +145,7 @@ suite(
         const text = await output(["profile", "--short", "--dir", directory]);
         assert.match(text, /SET NX PX, 50 clients, profiled: \d+\/s/);
         assert.match(text, /SET NX PX, 50 clients × pipeline 16, profiled: \d+\/s/);
+        assert.match(text, "main thread, ");
         assert.ok(rows(text).length > 20);
       });
     });
