@@ -191,9 +191,9 @@ return {1,#KEYS}`,
     native: false,
   },
   {
-    client: "redislock obtain of several keys",
+    client: "an obtain of several keys in the manner of redislock",
     body: `local function canAcquire(key, value, offset)
-  local got = redis.call('getrange', key, 0, offset - 1)
+  local got = string.sub(redis.call('get', key), 1, offset)
   return got == string.sub(value, 1, offset)
 end
 local setArgs = {}
@@ -226,6 +226,71 @@ return { n, tostring(n) .. ':' .. ARGV[1], tonumber(ARGV[2]) }`,
   {
     client: "a lease of whole seconds with arithmetic",
     body: "local now = redis.call('time') redis.call('set', KEYS[1], math.floor(1755555555.9 + ARGV[2] / 1000)) return {type(now[1]), redis.call('get', KEYS[1])}",
+    native: false,
+  },
+  {
+    client: "redlock-rb lock",
+    body: "if (redis.call('exists', KEYS[1]) == 0 and ARGV[3] == 'yes') or redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2]) end",
+    native: false,
+  },
+  {
+    client: "pottery acquired",
+    body: "if redis.call('get',KEYS[1]) == ARGV[1] then local pttl = redis.call('pttl',KEYS[1]) return (pttl > 0) and pttl or 0 else return 0 end",
+    native: false,
+  },
+  {
+    client: "pottery next id",
+    body: "local curr = tonumber(redis.call('get',KEYS[1])) local next = tonumber(ARGV[2]) if curr == nil or curr < next then redis.call('set',KEYS[1],next) return next else return nil end",
+    native: false,
+  },
+  {
+    client: "aioredlock set",
+    body: "local identifier = redis.call('get',KEYS[1]) if not identifier or identifier == ARGV[1] then return redis.call('set',KEYS[1],ARGV[1],'PX',ARGV[2]) else return redis.error_reply('ERROR') end",
+    native: false,
+  },
+  {
+    client: "aioredlock unset",
+    body: "local identifier = redis.call('get',KEYS[1]) if not identifier then return redis.status_reply('OK') elseif identifier == ARGV[1] then return redis.call('del',KEYS[1]) else return redis.error_reply('ERROR') end",
+    native: false,
+  },
+  {
+    client: "Spring obtain",
+    body: "local lockClientId = redis.call('GET', KEYS[1]) if lockClientId == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) return true elseif not lockClientId then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return true end return false",
+    native: false,
+  },
+  {
+    client: "go-zero lock",
+    body: "if redis.call('GET',KEYS[1]) == ARGV[1] then redis.call('SET',KEYS[1],ARGV[1],'PX',ARGV[2]) return 'OK' else return redis.call('SET',KEYS[1],ARGV[1],'NX','PX',ARGV[2]) end",
+    native: false,
+  },
+  {
+    client: "Laravel refresh",
+    body: "if redis.call('get',KEYS[1]) == ARGV[1] then if tonumber(ARGV[2]) > 0 then return redis.call('expire',KEYS[1],ARGV[2]) else return redis.call('persist',KEYS[1]) end else return 0 end",
+    native: false,
+  },
+  {
+    client: "Laravel concurrency limiter",
+    body: "for index, value in pairs(redis.call('mget', unpack(KEYS))) do if not value then redis.call('set', KEYS[index], ARGV[1], 'PX', ARGV[2]) return ARGV[1] .. index end end",
+    native: false,
+  },
+  {
+    client: "sesamecare acquire",
+    body: "redis.pcall('SELECT', tonumber(ARGV[3])) for i, key in ipairs(KEYS) do if redis.call('exists', key) == 1 then return 0 end end for i, key in ipairs(KEYS) do redis.call('set', key, ARGV[1], 'PX', ARGV[2]) end return #KEYS",
+    native: false,
+  },
+  {
+    client: "redlock-universal extend",
+    body: "local ttl = redis.call('pttl', KEYS[1]) local current = redis.call('get', KEYS[1]) if current ~= ARGV[1] then return {0, 0} end local min = tonumber(ARGV[3]) or 0 if ttl < min then return {-1, 0} end return {redis.call('pexpire', KEYS[1], ARGV[2]), 1}",
+    native: false,
+  },
+  {
+    client: "Elixir redlock extend",
+    body: "if redis.call('get',KEYS[1]) == ARGV[1] then return redis.call('pexpire',KEYS[1],ARGV[2],'GT') else return redis.error_reply('NOT LOCKED') end",
+    native: false,
+  },
+  {
+    client: "a window limiter",
+    body: "local n = redis.call('incrby', KEYS[1], 1) if n == 1 then redis.call('pexpire', KEYS[1], 1000 * ARGV[2]) end local t = redis.call('pttl', KEYS[1]) return {n, t < 0 and -1 or 1}",
     native: false,
   },
 ];

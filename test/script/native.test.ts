@@ -160,7 +160,7 @@ suite(
         }
         assert.is(nodes[0].machine.digest(), nodes[1].machine.digest());
       });
-      fc.assert(property, { numRuns: 1500 });
+      fc.assert(property, { numRuns: 800 });
     });
 
     test("hosts that answer anything are called alike, and errors name the same line", async () => {
@@ -172,7 +172,7 @@ suite(
         assert.equal(ours, theirs);
         assert.equal(hosts[0].calls.map(named), hosts[1].calls.map(named));
       });
-      fc.assert(property, { numRuns: 3000 });
+      fc.assert(property, { numRuns: 1500 });
     });
 
     test("a recognised script with any token changed still ends as in Lua", async () => {
@@ -205,7 +205,7 @@ suite(
           assert.equal(hosts[0].calls.map(named), hosts[1].calls.map(named));
         },
       );
-      fc.assert(property, { numRuns: 3000 });
+      fc.assert(property, { numRuns: 1500 });
     });
   },
   { timeoutMs: 60_000 },

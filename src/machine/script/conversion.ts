@@ -1,7 +1,7 @@
 /** Replies as Lua values and Lua values as replies, by Redis's rules. */
 import { SCRIPT_REPLY_BYTES_MAX, SCRIPT_REPLY_DEPTH_MAX } from "../../base/limits.ts";
 import { unreachable } from "../../base/assert.ts";
-import type { Reply } from "../../base/reply.ts";
+import type { ErrorReply, Reply } from "../../base/reply.ts";
 import { errorReply, status } from "../../base/reply.ts";
 import type { LuaContext } from "./lua-context.ts";
 import { LUA_BOOLEAN, LUA_NIL, LUA_NUMBER, LUA_STRING, LUA_TABLE } from "./lua-module.ts";
@@ -21,7 +21,8 @@ export function pushReply(context: LuaContext, state: LuaState, reply: Reply): v
     case "status":
       return pushField(context, state, "ok", reply.text);
     case "error":
-      pushField(context, state, "err", reply.text);
+      pushError(context, state, reply);
+      // Redis marks errors of commands so, and scripts can see it.
       api.lua_pushboolean(state, 1);
       return context.setField(state, api.lua_gettop(state) - 1, "ignore_error_stats_update");
     case "nil-array":
@@ -47,6 +48,17 @@ export function pushReply(context: LuaContext, state: LuaState, reply: Reply): v
   }
 }
 
+/** Leaves `{err = text}`, which scripts get for errors that no command answered. */
+export function pushError(context: LuaContext, state: LuaState, error: ErrorReply): void {
+  pushField(context, state, "err", error.text);
+}
+
+/** The text up to its first zero byte, where C takes it to end. */
+export function untilZero(text: string): string {
+  const end = text.indexOf("\0");
+  return end < 0 ? text : text.slice(0, end);
+}
+
 function isArray(reply: Reply): reply is readonly Reply[] {
   return Array.isArray(reply);
 }
@@ -56,8 +68,9 @@ function pushNothing(context: LuaContext, state: LuaState): void {
   else context.api.lua_pushnil(state);
 }
 
+/** A table of one field; made empty, as Redis does, so that fields come in the same order. */
 function pushField(context: LuaContext, state: LuaState, name: string, text: string): void {
-  context.api.lua_createtable(state, 0, 1);
+  context.api.lua_createtable(state, 0, 0);
   context.pushText(state, text);
   context.setField(state, context.api.lua_gettop(state) - 1, name);
 }
@@ -183,9 +196,9 @@ export class ReplyReader {
     }
     const table = api.lua_gettop(state);
     const error = this.#fieldText(state, table, "err");
-    if (error !== null) return errorReply(error);
+    if (error !== null) return errorReply(untilZero(error));
     const ok = this.#fieldText(state, table, "ok");
-    if (ok !== null) return status(ok.replace(/[\r\n]/g, " "));
+    if (ok !== null) return status(untilZero(ok).replace(/[\r\n]/g, " "));
     const special = this.#special(state, table, depth);
     if (special !== undefined) return special;
 

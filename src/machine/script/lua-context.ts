@@ -17,6 +17,9 @@ import type { ScriptHost } from "./port.ts";
 // Where fields lie in Lua 5.1's `lua_State` and `CallInfo`. A value on the stack takes 16 bytes.
 const STATE_TOP = 8;
 const STATE_CALL = 20;
+const STATE_C_CALLS = 52;
+const STATE_HOOK_MASK = 56;
+const STATE_HOOK_COUNT = 60;
 const CALL_FUNCTION = 4;
 
 /** So much of arguments and locals is part of what an instruction costs. */
@@ -31,8 +34,6 @@ export class LuaContext {
   host: ScriptHost | null = null;
   /** 2 or 3: how replies look to the script. */
   protocol = 2;
-  /** Nested coroutines. */
-  coroutineDepth = 0;
   /** Why the script is being ended. */
   breach: string | null = null;
   #steps = 0;
@@ -61,7 +62,6 @@ export class LuaContext {
   begin(host: ScriptHost | null): void {
     this.host = host;
     this.protocol = 2;
-    this.coroutineDepth = 0;
     this.breach = null;
     this.#steps = 0;
   }
@@ -83,16 +83,29 @@ export class LuaContext {
     if (bytes > FREE_ARGUMENT_BYTES) this.charge(bytes >> 6);
   }
 
-  /** Asserts that a new `lua_State` looks as {@link chargeCall} takes it to. */
-  checkLayout(state: LuaState): void {
+  /**
+   * Lets a coroutine that is about to be resumed begin at the depth of C calls of its resumer, as
+   * later versions of Lua do: else nested coroutines would have 200 levels each.
+   */
+  inheritDepth(resumer: LuaState, coroutine: LuaState): void {
+    const depth = this.#instance.readInteger(resumer + STATE_C_CALLS) & 0xffff;
+    const bytes = String.fromCharCode(depth & 0xff, depth >> 8);
+    this.#instance.writeText(coroutine + STATE_C_CALLS, bytes);
+  }
+
+  /** Asserts that an idle `lua_State` with a hook looks as the methods above take it to. */
+  checkLayout(state: LuaState, hook: { readonly mask: number; readonly count: number }): void {
     const { api } = this;
-    const before = this.#instance.readInteger(state + STATE_TOP);
+    const read = (offset: number): number => this.#instance.readInteger(state + offset);
+    const before = read(STATE_TOP);
     api.lua_pushnil(state);
-    const call = this.#instance.readInteger(state + STATE_CALL);
-    const from = this.#instance.readInteger(call + CALL_FUNCTION);
-    assert(this.#instance.readInteger(state + STATE_TOP) === before + 16, "the top is known");
-    assert(from + 16 === before, "the function of the call is known");
-    api.lua_settop(state, 0);
+    const from = this.#instance.readInteger(read(STATE_CALL) + CALL_FUNCTION);
+    assert(read(STATE_TOP) === before + 16, "the top of the stack is where it is read");
+    api.lua_settop(state, -2);
+    assert(from + 16 + 16 * api.lua_gettop(state) === before, "so is the function of a call");
+    assert((read(STATE_C_CALLS) & 0xffff) === 0, "so is the depth of C calls");
+    assert((read(STATE_HOOK_MASK) & 0xff) === hook.mask, "so is what follows it");
+    assert(read(STATE_HOOK_COUNT) === hook.count, "and what follows that");
   }
 
   /** Ends the script past all its `pcall`s. */
@@ -116,10 +129,22 @@ export class LuaContext {
     return this.#instance.readText(address, this.#instance.readInteger(this.#length));
   }
 
-  /** The whole-number argument at `index`, `otherwise` if it is absent or nil. */
+  /** The whole-number argument at `index`, `otherwise` if it is absent or nil: `luaL_optinteger`. */
   optionalInteger(state: LuaState, index: number, otherwise: number): number {
     if (this.api.lua_type(state, index) <= 0) return otherwise;
     return Math.trunc(this.api.luaL_checknumber(state, index));
+  }
+
+  /** The argument at `index` as a C `int`, which is what the low 32 bits of it say: `luaL_optint`. */
+  optionalInt(state: LuaState, index: number, otherwise: number): number {
+    if (this.api.lua_type(state, index) <= 0) return otherwise;
+    return this.checkInt(state, index);
+  }
+
+  /** The argument at `index` as a C `int`: `luaL_checkint`. */
+  checkInt(state: LuaState, index: number): number {
+    const value = this.api.luaL_checknumber(state, index);
+    return Math.abs(value) < 2 ** 63 ? value | 0 : 0;
   }
 
   pushText(state: LuaState, text: string): void {

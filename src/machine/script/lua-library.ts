@@ -9,12 +9,13 @@ import { present } from "../../base/assert.ts";
 import { SCRIPT_COMMAND_STEPS } from "../../base/limits.ts";
 import { errorReply, isError, type ErrorReply } from "../../base/reply.ts";
 import { sha1Hex } from "../../base/sha1.ts";
-import { pushReply } from "./conversion.ts";
+import { pushError, pushReply, untilZero } from "./conversion.ts";
 import { bitFunctions } from "./lua-bits.ts";
 import type { LuaContext } from "./lua-context.ts";
 import { jsonDecode, jsonEncode, numberText } from "./lua-json.ts";
 import {
   LUA_ALL_RESULTS,
+  LUA_BOOLEAN,
   LUA_FUNCTION,
   LUA_GLOBALS,
   LUA_LIGHT_USERDATA,
@@ -26,6 +27,7 @@ import {
   type LuaFunction,
   type LuaState,
 } from "./lua-module.ts";
+import { formatText, numberInBase } from "./lua-format.ts";
 import { findOrMatch, gmatchStep, gsub, TYPE_NAMES } from "./lua-patterns.ts";
 import { argumentText } from "./number-text.ts";
 
@@ -33,8 +35,6 @@ export const READ_ONLY_TABLE = "Attempt to modify a readonly table";
 
 /** Instructions between two calls of the count hook. */
 export const HOOK_INTERVAL = 1000;
-
-const COROUTINE_DEPTH_MAX = 16;
 
 /** What raising an error and catching it costs: it passes through a JavaScript exception. */
 const CAUGHT_STEPS = 600;
@@ -72,7 +72,7 @@ export function libraryFunctions(context: LuaContext): Map<string, LuaFunction> 
 function redisFunctions(context: LuaContext): [string, LuaFunction][] {
   const { api } = context;
   const raiseError = (state: LuaState, error: ErrorReply): number => {
-    pushReply(context, state, error);
+    pushError(context, state, error);
     return api.lua_error(state);
   };
   const fail = (state: LuaState, text: string): number =>
@@ -84,9 +84,9 @@ function redisFunctions(context: LuaContext): [string, LuaFunction][] {
       "redis.error_reply",
       (state): number => {
         if (api.lua_gettop(state) !== 1 || !context.isText(state, 1)) {
-          pushReply(context, state, WRONG_ARGUMENTS);
+          pushError(context, state, WRONG_ARGUMENTS);
         } else {
-          pushReply(context, state, errorReply(errorText(context.text(state, 1) ?? "")));
+          pushError(context, state, errorReply(errorText(context.text(state, 1) ?? "")));
         }
         return 1;
       },
@@ -95,7 +95,7 @@ function redisFunctions(context: LuaContext): [string, LuaFunction][] {
       "redis.status_reply",
       (state): number => {
         if (api.lua_gettop(state) !== 1 || !context.isText(state, 1)) {
-          pushReply(context, state, WRONG_ARGUMENTS);
+          pushError(context, state, WRONG_ARGUMENTS);
           return 1;
         }
         api.lua_createtable(state, 0, 1);
@@ -197,8 +197,12 @@ function callCommand(context: LuaContext, state: LuaState, raising: boolean): nu
   }
   context.charge(SCRIPT_COMMAND_STEPS + count + (bytes >> 4));
   const host = present(context.host, "a command is called while a script runs");
-  const reply = count === 0 ? NO_COMMAND : valid ? host.call(args) : BAD_ARGUMENT;
   api.lua_settop(state, 0);
+  if (count === 0 || !valid) {
+    pushError(context, state, count === 0 ? NO_COMMAND : BAD_ARGUMENT);
+    return raising ? api.lua_error(state) : 1;
+  }
+  const reply = host.call(args);
   pushReply(context, state, reply);
   return raising && isError(reply) ? api.lua_error(state) : 1;
 }
@@ -208,7 +212,8 @@ function callCommand(context: LuaContext, state: LuaState, raising: boolean): nu
  * `-`; a text of one word has none.
  */
 function errorText(text: string): string {
-  const bare = text.startsWith("-") ? text.slice(1) : text;
+  const ended = untilZero(text);
+  const bare = ended.startsWith("-") ? ended.slice(1) : ended;
   const trimmed = bare.replace(/^[\r\n]+|[\r\n]+$/g, "");
   return bare.includes(" ") ? trimmed : `ERR ${trimmed}`;
 }
@@ -223,26 +228,30 @@ function baseFunctions(context: LuaContext): [string, LuaFunction][] {
       (state): number => {
         api.luaL_checkany(state, 1);
         if (api.luaL_callmeta(state, 1, context.constantAt("__tostring")) !== 0) return 1;
-        const type = api.lua_type(state, 1);
-        switch (type) {
-          case LUA_NUMBER:
-            context.pushText(state, numberText(context, state, api.lua_tonumber(state, 1)));
-            return 1;
-          case LUA_STRING:
-            api.lua_pushvalue(state, 1);
-            return 1;
-          case 0:
-            context.pushText(state, "nil");
-            return 1;
-          case 1:
-            context.pushText(state, api.lua_toboolean(state, 1) !== 0 ? "true" : "false");
-            return 1;
-          case LUA_LIGHT_USERDATA:
-            context.pushText(state, "userdata: (nil)");
-            return 1;
+        if (context.isText(state, 1)) api.lua_pushvalue(state, 1);
+        else context.pushText(state, plainText(context, state, 1));
+        return 1;
+      },
+    ],
+    [
+      "tonumber",
+      (state): number => {
+        const base = context.optionalInt(state, 2, 10);
+        if (base === 10) {
+          api.luaL_checkany(state, 1);
+          if (api.lua_isnumber(state, 1) !== 0) {
+            api.lua_pushnumber(state, api.lua_tonumber(state, 1));
+          } else {
+            api.lua_pushnil(state);
+          }
+          return 1;
         }
-        // An address would tell replicas apart.
-        context.pushText(state, `${TYPE_NAMES[type] ?? "value"}: 0x000000000000`);
+        const text = context.checkText(state, 1);
+        if (base < 2 || base > 36) context.argumentError(state, 2, "base out of range");
+        context.charge(text.length);
+        const value = numberInBase(text, base);
+        if (value === null) api.lua_pushnil(state);
+        else api.lua_pushnumber(state, value);
         return 1;
       },
     ],
@@ -392,6 +401,26 @@ function baseFunctions(context: LuaContext): [string, LuaFunction][] {
   ];
 }
 
+/** What `tostring` makes of a value without a metamethod. */
+function plainText(context: LuaContext, state: LuaState, index: number): string {
+  const { api } = context;
+  const type = api.lua_type(state, index);
+  switch (type) {
+    case LUA_NIL:
+      return "nil";
+    case LUA_BOOLEAN:
+      return api.lua_toboolean(state, index) !== 0 ? "true" : "false";
+    case LUA_NUMBER:
+      return numberText(context, state, api.lua_tonumber(state, index));
+    case LUA_STRING:
+      return context.text(state, index) ?? "";
+    case LUA_LIGHT_USERDATA:
+      return "userdata: (nil)";
+  }
+  // An address would tell replicas apart.
+  return `${TYPE_NAMES[type] ?? "value"}: 0x000000000000`;
+}
+
 /** Compiles `text`; precompiled code is taken for text, as in Redis, and fails to compile. */
 function loadText(context: LuaContext, state: LuaState, text: string, name: string): number {
   const { api } = context;
@@ -435,6 +464,20 @@ function textFunctions(context: LuaContext): [string, LuaFunction][] {
       },
     ],
     ["string.gsub", (state): number => gsub(context, state)],
+    ["string.format", (state): number => formatText(context, state)],
+    [
+      "string.sub",
+      (state): number => {
+        const address = api.luaL_checklstring(state, 1, 0);
+        const length = api.lua_objlen(state, 1);
+        const start = Math.trunc(api.luaL_checknumber(state, 2));
+        const end = context.optionalInteger(state, 3, -1);
+        const from = Math.max(start < 0 ? start + length : start - 1, 0);
+        const to = Math.min(end < 0 ? end + length + 1 : end, length);
+        api.lua_pushlstring(state, address + from, Math.max(to - from, 0) || 0);
+        return 1;
+      },
+    ],
     [
       "string.byte",
       (state): number => {
@@ -457,9 +500,8 @@ function textFunctions(context: LuaContext): [string, LuaFunction][] {
       "string.rep",
       (state): number => {
         const text = context.checkText(state, 1);
-        const times = Math.max(0, Math.trunc(api.luaL_checknumber(state, 2)));
-        const length = text.length * times;
-        if (length === 0 || Number.isNaN(length)) {
+        const length = text.length * Math.max(0, context.checkInt(state, 2));
+        if (length === 0) {
           context.pushText(state, "");
           return 1;
         }
@@ -499,7 +541,7 @@ function tableFunctions(context: LuaContext): [string, LuaFunction][] {
         if (count !== 2 && count !== 3) {
           context.raise(state, "wrong number of arguments to 'insert'");
         }
-        const at = count === 2 ? length + 1 : context.optionalInteger(state, 2, length + 1);
+        const at = count === 2 ? length + 1 : context.checkInt(state, 2);
         for (let index = length + 1; index > at; index -= 1) {
           context.charge(4);
           move(state, index - 1, index);
@@ -512,7 +554,7 @@ function tableFunctions(context: LuaContext): [string, LuaFunction][] {
       "table.remove",
       (state): number => {
         const length = checkLength(state);
-        const at = context.optionalInteger(state, 2, length);
+        const at = context.optionalInt(state, 2, length);
         if (!(at >= 1 && at <= length)) return 0;
         context.charge(4 * (length - at));
         api.lua_rawgeti(state, 1, at);
@@ -540,8 +582,8 @@ function tableFunctions(context: LuaContext): [string, LuaFunction][] {
       (state): number => {
         const separator = api.lua_type(state, 2) <= 0 ? "" : context.checkText(state, 2);
         api.luaL_checktype(state, 1, LUA_TABLE);
-        const first = context.optionalInteger(state, 3, 1);
-        const last = context.optionalInteger(state, 4, api.lua_objlen(state, 1));
+        const first = context.optionalInt(state, 3, 1);
+        const last = context.optionalInt(state, 4, api.lua_objlen(state, 1));
         const parts: string[] = [];
         for (let index = first; index <= last; index += 1) {
           api.lua_rawgeti(state, 1, index);
@@ -563,11 +605,11 @@ function tableFunctions(context: LuaContext): [string, LuaFunction][] {
       "unpack",
       (state): number => {
         api.luaL_checktype(state, 1, LUA_TABLE);
-        const first = context.optionalInteger(state, 2, 1);
-        const last = context.optionalInteger(state, 3, api.lua_objlen(state, 1));
+        const first = context.optionalInt(state, 2, 1);
+        const last = context.optionalInt(state, 3, api.lua_objlen(state, 1));
         if (first > last) return 0;
         const count = last - first + 1;
-        if (count > 2 ** 30 || api.lua_checkstack(state, count) === 0) {
+        if (count >= 2 ** 31 || api.lua_checkstack(state, count) === 0) {
           context.raise(state, "too many results to unpack");
         }
         context.charge(count);
@@ -581,8 +623,8 @@ function tableFunctions(context: LuaContext): [string, LuaFunction][] {
 // --- coroutine ------------------------------------------------------------------------------------
 
 /**
- * Coroutines run nested on the C stack, and Lua 5.1 bounds neither their nesting nor, through the
- * count hook, the work of many short ones.
+ * Coroutines run nested on the C stack, and Lua 5.1 bounds neither the nesting of all together nor,
+ * through the count hook, the work of many short ones.
  */
 function coroutineFunctions(context: LuaContext): [string, LuaFunction][] {
   const { api } = context;
@@ -599,13 +641,10 @@ function coroutineFunctions(context: LuaContext): [string, LuaFunction][] {
   /** Resumes the coroutine at 1 with the values above it; leaves success and results instead. */
   const resume = (state: LuaState): void => {
     context.charge(1);
-    if (context.coroutineDepth >= COROUTINE_DEPTH_MAX) context.raise(state, "C stack overflow");
-    context.coroutineDepth += 1;
+    context.inheritDepth(state, api.lua_tothread(state, 1));
     context.pushOriginal(state, "coroutine.resume");
     api.lua_insert(state, 1);
-    // Lua's own resume raises nothing, so the depth always comes back.
     api.lua_call(state, api.lua_gettop(state) - 1, LUA_ALL_RESULTS);
-    context.coroutineDepth -= 1;
     if (api.lua_toboolean(state, 1) === 0) context.charge(CAUGHT_STEPS);
   };
   return [
@@ -704,7 +743,7 @@ function describeError(context: LuaContext, state: LuaState): number {
     if (found) break;
   }
   if (api.lua_type(state, 1) !== LUA_TABLE) {
-    const text = context.text(state, 1) ?? TYPE_NAMES[api.lua_type(state, 1)] ?? "value";
+    const text = plainText(context, state, 1);
     api.lua_createtable(state, 0, 3);
     api.lua_replace(state, 1);
     context.pushText(state, `ERR ${text}`);

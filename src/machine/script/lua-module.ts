@@ -48,12 +48,15 @@ export interface LuaApi {
   lua_pushvalue(state: LuaState, index: number): void;
   lua_checkstack(state: LuaState, extra: number): number;
   lua_type(state: LuaState, index: number): number;
+  /** Whether the value is a number or a string that reads as one. */
+  lua_isnumber(state: LuaState, index: number): number;
   lua_tonumber(state: LuaState, index: number): number;
   lua_iscfunction(state: LuaState, index: number): number;
   lua_toboolean(state: LuaState, index: number): number;
   /** Address of the string, which a number is turned into in place; 0 if it is neither. */
   lua_tolstring(state: LuaState, index: number, lengthAddress: number): number;
   lua_touserdata(state: LuaState, index: number): number;
+  lua_tothread(state: LuaState, index: number): LuaState;
   lua_topointer(state: LuaState, index: number): number;
   lua_objlen(state: LuaState, index: number): number;
   lua_pushnil(state: LuaState): void;

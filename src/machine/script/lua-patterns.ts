@@ -406,7 +406,7 @@ export function gsub(context: LuaContext, state: LuaState): number {
   if (!REPLACEMENT_TYPES.has(kind)) {
     context.argumentError(state, 3, "string/function/table expected");
   }
-  const most = context.optionalInteger(state, 4, subject.length + 1);
+  const most = context.optionalInt(state, 4, subject.length + 1);
   const template = kind <= 4 ? (context.text(state, 3) ?? "") : null;
   context.charge((subject.length + pattern.length) >> 4);
   const anchored = pattern.charCodeAt(0) === CARET;

@@ -14,7 +14,7 @@
 import { assert, present } from "../../base/assert.ts";
 import { SCRIPT_ALLOCATED_BYTES_MAX, SCRIPT_IMAGES_BYTES_MAX } from "../../base/limits.ts";
 import { errorReply, type Reply } from "../../base/reply.ts";
-import { ReplyReader } from "./conversion.ts";
+import { ReplyReader, untilZero } from "./conversion.ts";
 import { LuaContext } from "./lua-context.ts";
 import { DEBUG_RECORD, HOOK_INTERVAL, libraryFunctions } from "./lua-library.ts";
 import {
@@ -123,7 +123,6 @@ export class LuaVm {
     }
     this.#state = this.#api.lua_newstate(this.#instance.allocatorIndex, 0);
     assert(this.#state !== 0, "a new machine has memory");
-    this.#context.checkLayout(this.#state);
     this.#setUp(names, redisVersion);
     this.#blank = this.#instance.capture();
     this.#reader = new ReplyReader(this.#context);
@@ -245,7 +244,7 @@ export class LuaVm {
     const source = field("source");
     const line = field("line");
     const place = source === null || line === null ? "" : ` script: ${sha}, on ${source}:${line}.`;
-    return errorReply((field("err") ?? "ERR unknown error") + place);
+    return errorReply(untilZero(field("err") ?? "ERR unknown error") + place);
   }
 
   #keep(sha: string, image: LuaImage): void {
@@ -308,6 +307,7 @@ export class LuaVm {
     context.pushFunction(state, "internal.failed", 0);
     assert(api.lua_gettop(state) === ERROR_HANDLER, "the stack is as a run expects it");
     api.lua_sethook(state, this.#instance.hookIndex, HOOKED_EVENTS, HOOK_INTERVAL);
+    context.checkLayout(state, { mask: HOOKED_EVENTS, count: HOOK_INTERVAL });
   }
 
   /** Leaves the table of a library, which is made if it is not there. */
