@@ -23,7 +23,7 @@ import {
 } from "./support.ts";
 
 const ROUNDS = 25;
-const COMMITS = 30_000;
+const COMMITS = 20_000;
 const script = fileURLToPath(new URL("committing-process.ts", import.meta.url));
 
 function committing(directory: string, commits: number, bytes = 100): ManagedProcess {
