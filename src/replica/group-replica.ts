@@ -45,7 +45,6 @@ export class GroupReplica {
   readonly id: GroupId;
   readonly paxos: PaxosGroup;
   readonly machine: Machine;
-  readonly #clock: Clock;
   readonly #time: GroupTime;
   readonly #onScriptBodyNeeded: ScriptBodyNeeded;
   /** Batches not yet proposed, oldest first; the last one takes new operations. */
@@ -69,7 +68,6 @@ export class GroupReplica {
     this.id = options.id;
     this.paxos = options.paxos;
     this.machine = options.machine;
-    this.#clock = options.clock;
     this.#time = new GroupTime(options.clock);
     this.#onScriptBodyNeeded = options.onScriptBodyNeeded;
     this.#checkpointedSlot = options.machine.appliedSlot;
@@ -92,10 +90,8 @@ export class GroupReplica {
 
   /** Reads applied state; only while {@link leads}. */
   read(operation: Operation): ReturnType<Machine["read"]> {
-    return this.machine.read(operation, {
-      nowMs: this.#time.nowMs(),
-      wallMs: this.#clock.wallMs(),
-    });
+    const nowMs = this.#time.nowMs();
+    return this.machine.read(operation, { nowMs, wallMs: this.#time.wallMs(nowMs) });
   }
 
   /** Keys of one db, for INFO; the average is over the keys with a deadline, in milliseconds. */
@@ -115,11 +111,9 @@ export class GroupReplica {
   propose(): void {
     while (this.#waiting.length > 0 && this.leads && this.paxos.canPropose()) {
       const batch = present(this.#waiting.shift(), "a batch waits");
-      const entry: Entry = {
-        nowMs: this.#time.nowMs(),
-        wallMs: this.#clock.wallMs(),
-        operations: batch.operations,
-      };
+      const nowMs = this.#time.nowMs();
+      const wallMs = this.#time.wallMs(nowMs);
+      const entry: Entry = { nowMs, wallMs, operations: batch.operations };
       const bytes = encodeEntry(entry);
       this.#inFlight.set(this.paxos.propose(bytes), { batch, entry, bytes });
     }

@@ -172,6 +172,27 @@ suite("replica/time", (test) => {
     assert.equal(stamps, [0, 250]);
   });
 
+  test("a point of the wall clock is one deadline at any moment, and reads as it was given", () => {
+    const world = World.ready();
+    const atMs = world.clock.wall + 1_000_000;
+    const read = { kind: "ttl", db: 0, key: "a", unit: "ms", absolute: true } as const;
+    const found: unknown[] = [];
+
+    for (let passedMs = 0; passedMs < 10; passedMs += 0.3) {
+      // The clocks tick at different moments.
+      world.clock.monotonic = 2_000.25 + passedMs;
+      world.clock.wall = Math.floor(atMs - 1_000_000 + 0.6 + passedMs);
+      world.write(0, { ...setNx("a", "v", atMs), when: "always", expireMode: "at" });
+      world.finishDisk();
+      world.clock.monotonic += 0.15;
+      found.push(world.replica.read(0, read));
+    }
+    world.clock.wall += 60_000;
+    found.push(world.replica.read(0, read));
+
+    assert.equal([...new Set(found)], [atMs, atMs + 60_000], "and follows a clock that was set");
+  });
+
   test("a key that comes due is expired without any traffic", () => {
     const world = World.ready();
     world.write(0, setNx("a", "v", 100));
