@@ -62,7 +62,7 @@ export class Stage {
     return stage;
   }
 
-  /** The output of the node that runs, or ran last. */
+  /** The output of the node that runs. */
   get log(): string {
     return this.#running?.process.stdout ?? "";
   }
@@ -119,6 +119,7 @@ export class Stage {
     if (this.#running === null) throw new Error("no node runs");
     process.kill(this.#running.pid, "SIGKILL");
     await this.#running.process.waitForExit(COMMAND_LIMIT_MS);
+    this.#running = null;
   }
 
   /** Stops in order what runs, which must succeed. */
@@ -162,9 +163,9 @@ export class Stage {
         // It is about to end by itself.
       }
     }
-    const { code, signal } = await child.waitForExit(COMMAND_LIMIT_MS);
+    const { code } = await child.waitForExit(COMMAND_LIMIT_MS);
     this.#running = null;
-    if (code !== 0 && signal !== "SIGKILL" && code !== 137) throw new Error(child.describe());
+    if (code !== 0) throw new Error(child.describe());
   }
 
   async #run(line: string, cwd: string): Promise<ManagedProcess> {
