@@ -45,9 +45,12 @@ export async function openDataFolder(configuration: Configuration): Promise<Data
       },
     });
   } catch (thrown) {
-    if (thrown instanceof StorageOpenError) {
-      throw new StartError(START_CODES[thrown.code], thrown.message, { cause: thrown });
-    }
-    throw folderError(thrown, directory);
+    throw folderError(storageError(thrown), directory);
   }
+}
+
+/** What a refusal of the storage means to a person; other errors come back as they are. */
+export function storageError(thrown: unknown): unknown {
+  if (!(thrown instanceof StorageOpenError)) return thrown;
+  return new StartError(START_CODES[thrown.code], thrown.message, { cause: thrown });
 }

@@ -18,7 +18,7 @@ import { systemClock, systemScheduler } from "./clock.ts";
 import { loadLua } from "./load-lua.ts";
 import type { Logger } from "./log.ts";
 import type { DataFolder } from "./data-folder.ts";
-import { openDataFolder } from "./data-folder.ts";
+import { openDataFolder, storageError } from "./data-folder.ts";
 import { recoverGroup } from "./recovery.ts";
 import { listenError } from "./start-error.ts";
 
@@ -61,8 +61,7 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
     server.destroyConnections();
     throw thrown;
   }
-  const { storage, recovery, meta } = folder;
-  const scripts = createLuaEngine(await loadLua(), { redisVersion: REDIS_VERSION });
+  const { storage, meta } = folder;
   const groups = meta.groups;
   const replica = new Replica({
     storage,
@@ -76,22 +75,13 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
       else log.error({ err: reason }, "a disk commit failed; writes are refused until it works");
     },
   });
-  for (let id = 0; id < groups; id += 1) {
-    replica.addGroup(
-      recoverGroup({
-        id,
-        self: meta.nodeId,
-        recovery,
-        clock: systemClock,
-        scripts,
-        commands: scriptCommands,
-        owns: (key) => groupOfSlot(hashSlot(key), groups) === id,
-        ownsEverything: groups === 1,
-        onScriptBodyNeeded: (group, operation, sink) => {
-          replica.retryScript(group, operation, sink);
-        },
-      }),
-    );
+  try {
+    await recoverGroups(replica, folder);
+  } catch (thrown) {
+    await server.stopAccepting();
+    server.destroyConnections();
+    await storage.close();
+    throw storageError(thrown);
   }
   await new Promise<void>((resolve) => {
     replica.start(resolve);
@@ -145,6 +135,29 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
     stop,
     stopped,
   };
+}
+
+/** Rebuilds all groups; rejects when what the folder holds turns out to be damaged. */
+async function recoverGroups(replica: Replica, { recovery, meta }: DataFolder): Promise<void> {
+  const scripts = createLuaEngine(await loadLua(), { redisVersion: REDIS_VERSION });
+  const groups = meta.groups;
+  for (let id = 0; id < groups; id += 1) {
+    replica.addGroup(
+      recoverGroup({
+        id,
+        self: meta.nodeId,
+        recovery,
+        clock: systemClock,
+        scripts,
+        commands: scriptCommands,
+        owns: (key) => groupOfSlot(hashSlot(key), groups) === id,
+        ownsEverything: groups === 1,
+        onScriptBodyNeeded: (group, operation, sink) => {
+          replica.retryScript(group, operation, sink);
+        },
+      }),
+    );
+  }
 }
 
 async function listen(server: Server, configuration: Configuration): Promise<AddressInfo[]> {
