@@ -9,9 +9,18 @@ import {
   SCRIPT_STEPS_MAX,
 } from "../../src/base/limits.ts";
 import type { Reply } from "../../src/base/reply.ts";
+import { createLuaEngine } from "../../src/machine/script/engine.ts";
+import type { LuaImage, LuaModule } from "../../src/machine/script/lua-module.ts";
 import type { ScriptHost } from "../../src/machine/script/port.ts";
 import { suite } from "../support/suite.ts";
-import { newEngine, RecordingHost, runScript, ScriptNode, shaOf } from "./script-fixture.ts";
+import {
+  luaModule,
+  newEngine,
+  RecordingHost,
+  runScript,
+  ScriptNode,
+  shaOf,
+} from "./script-fixture.ts";
 import * as vectors from "./vectors.ts";
 
 /** Scripts that break a bound, and a word of the answer that says which. */
@@ -161,6 +170,34 @@ suite(
           body,
         );
         assert.equal(hosts[0].calls, hosts[1].calls);
+      }
+    });
+
+    test("an image is all that a run can see of the memory", async () => {
+      const compiled = await luaModule;
+      // Before each restore, every byte of the memory is made a 0xa5.
+      const dirtied: LuaModule = {
+        instantiate: (makeLibrary) => {
+          const instance = compiled.instantiate(makeLibrary);
+          const garbage = "\xa5".repeat(16 * 1024 * 1024);
+          const restore = instance.restore.bind(instance);
+          return Object.assign(instance, {
+            restore: (image: LuaImage) => {
+              instance.writeText(0, garbage);
+              restore(image);
+            },
+          });
+        },
+      };
+      const clean = await newEngine();
+      const dirty = createLuaEngine(dirtied, { redisVersion: "7.2.4" });
+
+      for (const body of [
+        ...nested,
+        ...breaches.map(([each]) => each).filter((each) => /memory|rep/.test(each)),
+        "local t = {} for i = 1, 50000 do t[i] = {i} end return #t",
+      ]) {
+        assert.equal(runScript(dirty, { body }), runScript(clean, { body }), body);
       }
     });
 

@@ -17,9 +17,6 @@ import type { ScriptHost } from "./port.ts";
 // Where fields lie in Lua 5.1's `lua_State` and `CallInfo`. A value on the stack takes 16 bytes.
 const STATE_TOP = 8;
 const STATE_CALL = 20;
-const STATE_C_CALLS = 52;
-const STATE_HOOK_MASK = 56;
-const STATE_HOOK_COUNT = 60;
 const CALL_FUNCTION = 4;
 
 /** So much of arguments and locals is part of what an instruction costs. */
@@ -83,18 +80,8 @@ export class LuaContext {
     if (bytes > FREE_ARGUMENT_BYTES) this.charge(bytes >> 6);
   }
 
-  /**
-   * Lets a coroutine that is about to be resumed begin at the depth of C calls of its resumer, as
-   * later versions of Lua do: else nested coroutines would have 200 levels each.
-   */
-  inheritDepth(resumer: LuaState, coroutine: LuaState): void {
-    const depth = this.#instance.readInteger(resumer + STATE_C_CALLS) & 0xffff;
-    const bytes = String.fromCharCode(depth & 0xff, depth >> 8);
-    this.#instance.writeText(coroutine + STATE_C_CALLS, bytes);
-  }
-
-  /** Asserts that an idle `lua_State` with a hook looks as the methods above take it to. */
-  checkLayout(state: LuaState, hook: { readonly mask: number; readonly count: number }): void {
+  /** Asserts that an idle `lua_State` looks as {@link chargeCall} takes it to. */
+  checkLayout(state: LuaState): void {
     const { api } = this;
     const read = (offset: number): number => this.#instance.readInteger(state + offset);
     const before = read(STATE_TOP);
@@ -103,9 +90,6 @@ export class LuaContext {
     assert(read(STATE_TOP) === before + 16, "the top of the stack is where it is read");
     api.lua_settop(state, -2);
     assert(from + 16 + 16 * api.lua_gettop(state) === before, "so is the function of a call");
-    assert((read(STATE_C_CALLS) & 0xffff) === 0, "so is the depth of C calls");
-    assert((read(STATE_HOOK_MASK) & 0xff) === hook.mask, "so is what follows it");
-    assert(read(STATE_HOOK_COUNT) === hook.count, "and what follows that");
   }
 
   /** Ends the script past all its `pcall`s. */

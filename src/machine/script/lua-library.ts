@@ -622,10 +622,7 @@ function tableFunctions(context: LuaContext): [string, LuaFunction][] {
 
 // --- coroutine ------------------------------------------------------------------------------------
 
-/**
- * Coroutines run nested on the C stack, and Lua 5.1 bounds neither the nesting of all together nor,
- * through the count hook, the work of many short ones.
- */
+/** Each coroutine has a count of instructions of its own, so many short ones would cost nothing. */
 function coroutineFunctions(context: LuaContext): [string, LuaFunction][] {
   const { api } = context;
   /** Leaves a new coroutine for the function at 1. */
@@ -641,7 +638,6 @@ function coroutineFunctions(context: LuaContext): [string, LuaFunction][] {
   /** Resumes the coroutine at 1 with the values above it; leaves success and results instead. */
   const resume = (state: LuaState): void => {
     context.charge(1);
-    context.inheritDepth(state, api.lua_tothread(state, 1));
     context.pushOriginal(state, "coroutine.resume");
     api.lua_insert(state, 1);
     api.lua_call(state, api.lua_gettop(state) - 1, LUA_ALL_RESULTS);

@@ -56,7 +56,6 @@ export interface LuaApi {
   /** Address of the string, which a number is turned into in place; 0 if it is neither. */
   lua_tolstring(state: LuaState, index: number, lengthAddress: number): number;
   lua_touserdata(state: LuaState, index: number): number;
-  lua_tothread(state: LuaState, index: number): LuaState;
   lua_topointer(state: LuaState, index: number): number;
   lua_objlen(state: LuaState, index: number): number;
   lua_pushnil(state: LuaState): void;

@@ -307,7 +307,7 @@ export class LuaVm {
     context.pushFunction(state, "internal.failed", 0);
     assert(api.lua_gettop(state) === ERROR_HANDLER, "the stack is as a run expects it");
     api.lua_sethook(state, this.#instance.hookIndex, HOOKED_EVENTS, HOOK_INTERVAL);
-    context.checkLayout(state, { mask: HOOKED_EVENTS, count: HOOK_INTERVAL });
+    context.checkLayout(state);
   }
 
   /** Leaves the table of a library, which is made if it is not there. */
