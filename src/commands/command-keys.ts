@@ -1,5 +1,4 @@
 /** The keys in a command's arguments, found by its key specs alone: for COMMAND GETKEYS. */
-import { parseInteger } from "./arguments.ts";
 import type { CommandSpec, KeySpec } from "./contract.ts";
 
 /** A key and what the command does with it. */
@@ -16,11 +15,13 @@ export function findKeys(spec: CommandSpec, args: readonly string[]): readonly F
     if (range === null) return null;
     for (let index = range.first; index <= range.last; index += range.step) {
       const key = args[index];
-      if (key !== undefined) found.push({ key, flags: keySpec.flags });
+      if (key !== undefined) found.push({ key, flags: spec.keyFlags?.(args) ?? keySpec.flags });
     }
   }
   return found;
 }
+
+const INT64_MAX = 2n ** 63n - 1n;
 
 interface Range {
   readonly first: number;
@@ -33,7 +34,16 @@ function rangeOf({ begin, find }: KeySpec, args: readonly string[]): Range | nul
     const last = find.last >= 0 ? begin + find.last : args.length + find.last;
     return { first: begin, last, step: find.step };
   }
-  const count = parseInteger(args[begin] ?? "");
-  if (count === null || count < 0 || count > args.length - begin - 1) return null;
-  return { first: begin + 1, last: begin + Number(count), step: 1 };
+  const count = leadingInteger(args[begin] ?? "");
+  if (count < 1 || count > args.length - begin - 1) return null;
+  return { first: begin + 1, last: begin + count, step: 1 };
+}
+
+/** As C's `atoi` reads a count of keys, which Redis uses here: digits until something else, 32 bits. */
+function leadingInteger(text: string): number {
+  const digits = /^[ \t\n\v\f\r]*([+-]?\d{1,40})/.exec(text)?.[1];
+  if (digits === undefined) return 0;
+  const value = BigInt(digits);
+  const clamped = value > INT64_MAX ? INT64_MAX : value < -INT64_MAX ? -INT64_MAX - 1n : value;
+  return Number(BigInt.asIntN(32, clamped));
 }

@@ -7,15 +7,25 @@ import { SYNTAX_ERROR } from "./errors.ts";
 import { answer, help } from "./plans.ts";
 import { NO_KEYS } from "./spec.ts";
 
-/** Each parameter that some pattern names, once, in the order of the table. */
+/**
+ * Each parameter that some argument names, once, in the order of the table. As in Redis, the first
+ * argument that names it decides how it is written: a name as it was sent, a pattern in lower case.
+ */
 function planGet(args: readonly string[], server: ServerPort): Plan {
-  const patterns = args.slice(2).map((pattern) => pattern.toLowerCase());
+  const wanted = args.slice(2);
   const entries: [Reply, Reply][] = [];
   for (const [name, value] of server.config()) {
-    if (patterns.some((pattern) => matchesGlob(pattern, name))) entries.push([name, value]);
+    const by = wanted.find((text) => {
+      const lower = text.toLowerCase();
+      return IS_PATTERN.test(text) ? matchesGlob(lower, name) : lower === name;
+    });
+    if (by !== undefined) entries.push([IS_PATTERN.test(by) ? name : by, value]);
   }
   return answer({ kind: "map", entries });
 }
+
+/** What Redis takes for a pattern; anything else is a name. */
+const IS_PATTERN = /[[*?]/;
 
 function planSet(args: readonly string[], server: ServerPort): Plan {
   if (args.length % 2 !== 0) return answer(SYNTAX_ERROR);

@@ -231,6 +231,8 @@ export interface CommandSpec {
   /** First key, last key, step; all 0 without keys. */
   readonly keys: readonly [number, number, number];
   readonly keySpecs?: readonly KeySpec[];
+  /** What a call does with its keys where that depends on its options (`variable_flags`). */
+  readonly keyFlags?: (args: readonly string[]) => readonly string[];
   /** Hints for clients of a cluster, as in Redis. */
   readonly tips?: readonly string[];
   readonly group: string;

@@ -68,6 +68,14 @@ function conditionOf(option: string): Exclude<ValueCondition, "always"> | null {
   return isWord(option, "ifeq") ? "ifeq" : isWord(option, "ifne") ? "ifne" : null;
 }
 
+/** GET, and a condition on the value, read the key as well. */
+function keyFlagsOf(args: readonly string[]): readonly string[] {
+  const reads = args
+    .slice(3)
+    .some((option) => isWord(option, "get") || isWord(option, "ifeq") || isWord(option, "ifne"));
+  return reads ? ["RW", "access", "update"] : ["OW", "update"];
+}
+
 /** A word that introduces a lease; empty for any other. */
 export type LeaseWord = "" | "ex" | "px" | "exat" | "pxat";
 
@@ -108,6 +116,7 @@ export const setSpec = {
       "RW and access because GET returns the value before",
     ),
   ],
+  keyFlags: keyFlagsOf,
   group: "string",
   summary: "Sets a string, on a condition and with a lease if asked; the usual way to take a lock",
   since: "1.0.0",

@@ -186,9 +186,10 @@ suite("commands/server", (test) => {
       kind: "map",
       entries: [
         ["save", ""],
-        ["appendonly", "yes"],
+        ["APPENDONLY", "yes"],
       ],
     });
+    assert.equal(replyOf("config get SAV* save"), { kind: "map", entries: [["save", ""]] });
     assert.equal(replyOf("config get nosuch"), { kind: "map", entries: [] });
   });
 
