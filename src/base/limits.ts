@@ -173,7 +173,7 @@ export const SCRIPT_REPLY_DEPTH_MAX = 128;
 export const SCRIPTS_KNOWN_MAX = 4096;
 
 /**
- * Bytes of compiled scripts an engine keeps; one takes about 50 KB. A script that fell out is
+ * Bytes of compiled scripts an engine keeps; one takes about 75 KB. A script that fell out is
  * compiled again when it runs, some 30 µs.
  */
 export const SCRIPT_IMAGES_BYTES_MAX = 16 * 1024 * 1024;

@@ -46,11 +46,7 @@ const NO_COMMAND = errorReply("ERR Please specify at least one argument for this
 const BAD_ARGUMENT = errorReply("ERR Lua redis lib command arguments must be strings or integers");
 const WRONG_ARGUMENTS = errorReply("ERR wrong number or type of arguments");
 
-/**
- * All functions by dotted name; those under `internal.` are for the prelude alone.
- *
- * @param context stands for a context that exists only once the functions do
- */
+/** All functions by dotted name; those under `internal.` are for the prelude and each other. */
 export function libraryFunctions(context: LuaContext): Map<string, LuaFunction> {
   return new Map<string, LuaFunction>([
     ...redisFunctions(context),

@@ -2,8 +2,8 @@
  * One Lua 5.1 for all scripts of a node.
  *
  * Every run starts from the same memory: after setting up, the virtual machine's memory is copied
- * (an *image*, some 60 KB), and so it is once more after compiling a script; running a script copies
- * its image back, which takes 2 to 3 µs. Nothing that one script does can then reach another or make two
+ * (an *image*, some 75 KB), and so it is once more after compiling a script; running a script copies
+ * its image back, which takes about 1 µs. Nothing that one script does can then reach another or make two
  * replicas differ: not the garbage collector's state, not interned strings, not addresses. WebAssembly
  * computes alike everywhere, so running out of memory is a matter of the script alone, too. A script
  * that breaks a bound is simply left where it is, and so is a machine that trapped.
