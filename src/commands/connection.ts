@@ -34,7 +34,8 @@ function planReset(_: readonly string[], session: Session, server: ServerPort): 
   session.name = "";
   session.user = "default";
   session.authenticated = server.password() === "";
-  session.replyMode = "on";
+  // After CLIENT REPLY SKIP the answer to this very command is left out, as in Redis.
+  if (session.replyMode === "off") session.replyMode = "on";
   session.noEvict = false;
   session.noTouch = false;
   return answer(status("RESET"));

@@ -110,9 +110,9 @@ export class Connection implements ReplyOwner {
     return this.#chunkAtMs;
   }
 
-  /** Lifts the limits for clients that have not authenticated. */
-  authenticated(): void {
-    this.#decoder.authenticated = true;
+  /** Lifts the limits for clients that have not authenticated, or puts them back after RESET. */
+  setAuthenticated(authenticated: boolean): void {
+    this.#decoder.authenticated = authenticated;
   }
 
   /** Answers the command in work at once. */

@@ -58,7 +58,7 @@ export class Dispatcher {
   #carryOut(plan: Plan, args: readonly string[], connection: Connection): void {
     switch (plan.kind) {
       case "reply":
-        if (connection.session.authenticated) connection.authenticated();
+        connection.setAuthenticated(connection.session.authenticated);
         connection.reply(plan.reply, args);
         return;
       case "operation": {
@@ -114,8 +114,13 @@ export class Dispatcher {
     args: readonly string[],
     connection: Connection,
   ): void {
-    const gather = new Gather(this.#port.groups, plan.merge, connection.defer(args, undefined));
     const write = isWrite(plan.operation);
+    const refusal = write ? this.#replica.refusalOfAll() : null;
+    if (refusal !== null) {
+      connection.reply(refusal, args);
+      return;
+    }
+    const gather = new Gather(this.#port.groups, plan.merge, connection.defer(args, undefined));
     for (let group = 0; group < this.#port.groups; group += 1) {
       const sink = gather.sink(group);
       if (write) this.#replica.write(group, plan.operation, sink);
@@ -142,19 +147,19 @@ export class Dispatcher {
       kind: "eval",
       db: connection.session.db,
       sha: plan.sha,
-      // The body travels through the log only until the group has it.
-      body: this.#replica.groupHasScript(group, plan.sha) ? null : body,
+      // The replica leaves it out of the log where the group has it already.
+      body,
       keys: plan.keys,
       args: plan.args,
       readOnly: plan.readOnly,
     };
-    // Also a read-only script that the group lacks must pass through the log: it is cached there.
-    if (plan.readOnly && operation.body === null && connection.pendingReplies === 0) {
-      connection.reply(this.#replica.read(group, operation), args);
-    } else if (plan.readOnly && operation.body === null) {
-      this.#replica.readBehindWrites(group, operation, connection.defer(args, undefined));
-    } else {
+    // A read-only script that the group lacks passes through the log all the same, to be kept there.
+    if (!plan.readOnly || !this.#replica.groupHasScript(group, plan.sha)) {
       this.#replica.write(group, operation, connection.defer(args, undefined));
+    } else if (connection.pendingReplies === 0) {
+      connection.reply(this.#replica.read(group, operation), args);
+    } else {
+      this.#replica.readBehindWrites(group, operation, connection.defer(args, undefined));
     }
   }
 
