@@ -47,7 +47,7 @@ export function formatText(context: LuaContext, state: LuaState): number {
     argument += 1;
     if (argument > count) context.argumentError(state, argument, "no value");
     const [text, flags = "", width = "", precision, letter = ""] = match;
-    check(context, state, text, { flags, width, precision: precision ?? "" });
+    check(context, state, { flags, width, precision: precision ?? "", letter });
     const directive = {
       text,
       flags,
@@ -68,15 +68,19 @@ export function formatText(context: LuaContext, state: LuaState): number {
 function check(
   context: LuaContext,
   state: LuaState,
-  text: string,
-  given: { readonly flags: string; readonly width: string; readonly precision: string },
+  given: Pick<Directive, "flags" | "letter"> & {
+    readonly width: string;
+    readonly precision: string;
+  },
 ): void {
-  if (given.flags.length > 5) context.raise(state, "invalid format (repeated flags)");
-  if (given.width.length > 2 || given.precision.length > 2) {
+  const { flags, width, precision, letter } = given;
+  if (flags.length > 5) context.raise(state, "invalid format (repeated flags)");
+  if (width.length > 2 || precision.length > 2) {
     context.raise(state, "invalid format (width or precision too long)");
   }
-  if (!"cdiouxXeEfgGqs".includes(text.slice(-1)) || text.length === 1) {
-    context.raise(state, `invalid option '${text}' to 'format'`);
+  if (letter === "" || !"cdiouxXeEfgGqs".includes(letter)) {
+    // The end of the format reads as a zero byte, and one ends the name.
+    context.raise(state, `invalid option '%${letter === "\0" ? "" : letter}' to 'format'`);
   }
 }
 
