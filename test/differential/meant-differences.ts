@@ -1,0 +1,105 @@
+/** Where Paxlock is meant to answer other than Redis 7.0.15. The only list of them. */
+import { EXPIRE_MS_MAX } from "../../src/base/limits.ts";
+import type { Pair } from "./compare.ts";
+
+export interface MeantDifference {
+  readonly title: string;
+  readonly reason: string;
+  readonly applies: (pair: Pair) => boolean;
+  /** Where Paxlock has several groups, and nowhere else. */
+  readonly severalGroups?: true;
+  /** Commands of one connection; the answers to the last one differ. Empty where none shows it. */
+  readonly example: readonly (readonly string[])[];
+}
+
+/** The name, in lower case. */
+function isCalled({ args }: Pair, ...names: readonly string[]): boolean {
+  return names.includes(args[0]?.toLowerCase() ?? "");
+}
+
+function isError(frame: string): boolean {
+  return frame.startsWith("-");
+}
+
+export const MEANT_DIFFERENCES: readonly MeantDifference[] = [
+  {
+    title: "a lease, or a point of time, past 2^52 ms is refused",
+    reason: "a deadline stays an exact number; Redis takes up to 2^63 ms",
+    applies: ({ args, theirs, ours }) =>
+      !isError(theirs) &&
+      ours.startsWith("-ERR invalid expire time in ") &&
+      args.some((arg) => Number(arg) * 1000 > EXPIRE_MS_MAX),
+    example: [["SET", "k", "v", "PXAT", "9223372036854775807"]],
+  },
+  {
+    title: "DBSIZE leaves out a key that was written with an end in the past",
+    reason: "it is gone at once; Redis counts it until something comes across it",
+    applies: (pair) => isCalled(pair, "dbsize"),
+    example: [["SET", "k", "v", "PXAT", "1"], ["DBSIZE"]],
+  },
+  {
+    title: "HELLO reads all its options before it looks at the password",
+    reason: "as Redis 7.2 does; 7.0 answers WRONGPASS at the first AUTH, whatever follows it",
+    applies: (pair) => isCalled(pair, "hello") && pair.theirs.startsWith("-WRONGPASS "),
+    example: [["HELLO", "2", "AUTH", "default", "x", "nosuch"]],
+  },
+  {
+    title: "QUIT closes the connection after CLIENT REPLY OFF, too",
+    reason: "Redis closes after the answer; where there is none it neither closes nor reads on",
+    applies: () => false,
+    example: [],
+  },
+  {
+    title: "a due key is seen, with 0 ms left, until an entry of the log has taken it away",
+    reason:
+      "what a read has reported gone must stay gone under the next leader; it takes one disk write",
+    applies: () => false,
+    example: [],
+  },
+  {
+    title: "keys of several groups in one command or script are refused",
+    reason: "a group is a log of its own; a hash tag puts keys together. With one group nothing is",
+    applies: ({ ours }) => ours.startsWith("-CROSSSLOT "),
+    severalGroups: true,
+    example: [["DEL", "a", "b"]],
+  },
+  {
+    title: "HELLO before AUTH names the place of the protocol",
+    reason: "the text of Redis 7.2",
+    applies: (pair) => isCalled(pair, "hello") && /^-NOAUTH .*<proto>/.test(pair.ours),
+    example: [],
+  },
+  {
+    title: "of two wrong arguments to math.pow, fmod or ldexp, the first is named",
+    reason: "C leaves the order to the compiler; Redis's build happens to look at the second first",
+    applies: ({ theirs, ours }) =>
+      /bad argument #2 to '(pow|fmod|ldexp)'/.test(theirs) &&
+      /bad argument #1 to '(pow|fmod|ldexp)'/.test(ours),
+    example: [["EVAL", "return math.pow('x', 'y')", "0"]],
+  },
+  {
+    title: "CLUSTER answers one refusal to everything",
+    reason: "there is nothing behind it yet; Redis tells subcommands that it does not have apart",
+    applies: (pair) =>
+      isCalled(pair, "cluster") && /^-ERR (unknown subcommand|wrong number)/.test(pair.theirs),
+    example: [["CLUSTER", "NOSUCH"]],
+  },
+  {
+    title: "OBJECT ENCODING and REFCOUNT go by the value alone",
+    reason: "Redis also remembers whether it was appended to",
+    applies: (pair) => isCalled(pair, "object"),
+    example: [
+      ["SET", "k", "1"],
+      ["APPEND", "k", "1"],
+      ["OBJECT", "ENCODING", "k"],
+    ],
+  },
+];
+
+export function meantDifference(pair: Pair, severalGroups: boolean): MeantDifference | null {
+  const found = MEANT_DIFFERENCES.find(
+    (difference) =>
+      (severalGroups || difference.severalGroups !== true) && difference.applies(pair),
+  );
+  return found ?? null;
+}
