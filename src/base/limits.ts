@@ -23,6 +23,9 @@ export const WINDOW_SLOTS = 2;
 /** Writes of all clients between being read and being answered; past it they are told to retry. */
 export const OPERATIONS_IN_FLIGHT_MAX = 1_000_000;
 
+/** Their bytes, so that large values wait in the clients' sockets and not in this process. */
+export const BYTES_IN_FLIGHT_MAX = 256 * 1024 * 1024;
+
 // --- groups ---------------------------------------------------------------------------------------
 
 /** Groups of a cluster: each has a log and leases of its own, and a SCAN cursor names one. */
@@ -43,6 +46,15 @@ export const CHECKPOINT_LOG_BYTES = 4 * 1024 * 1024;
  * costs at most a hundred disk commits, and a key is seen at most so much longer than it lives.
  */
 export const EXPIRY_INTERVAL_MS = 10;
+
+/**
+ * How often a group with leases stamps its time without traffic: after a crash a lease may be longer
+ * by the outage and this. Each stamp is a small disk commit.
+ */
+export const TIME_CARRIED_INTERVAL_MS = 5_000;
+
+/** How long a write waits for a failing disk before its client is told that the outcome is unknown. */
+export const STORAGE_PATIENCE_MS = 5_000;
 
 /** How long a failed disk commit waits before it is tried again. */
 export const STORAGE_RETRY_MS = 500;
@@ -79,8 +91,25 @@ export const EXPIRE_MS_MAX = 2 ** 52;
 // --- the lock state ------------------------------------------------------------------------------
 
 /**
- * Keys of one group in one database. At about 300 bytes each this is 1.2 GB for one group, as much
- * as a node with V8's default heap can hold; past it the process would die instead of refusing.
+ * What a key is counted with beside its own bytes and those of its value: the item with its boxed
+ * numbers, and its places in the indexes. Measured, rounded up; a constant, for all replicas of a
+ * group must refuse the same operation.
+ */
+export const ITEM_OVERHEAD_BYTES = 256;
+
+/**
+ * Bytes of all keys of a node, counted with their values and {@link ITEM_OVERHEAD_BYTES} each: three
+ * million locks, or a thousand values of a megabyte. All of it lives in the heap of one process that
+ * V8 by default bounds at 2 GB on a machine of 4 GB and at 4 GB on a large one; past that bound the
+ * process dies, and again at every start, so that what it had acknowledged would be out of reach. On
+ * a smaller machine the heap's bound can be set with `NODE_OPTIONS=--max-old-space-size=2048` or, if
+ * there is no room for that, with fewer locks. It is no option, since replicas must agree on it.
+ */
+export const NODE_STATE_BYTES_MAX = 1024 * 1024 * 1024;
+
+/**
+ * Keys of one group in one database. The bytes of a group end before that unless it is alone and
+ * its keys are short; the indexes are built for no more.
  */
 export const DATABASE_KEYS_MAX = 4 * 1024 * 1024;
 
@@ -181,6 +210,10 @@ export const SCRIPT_IMAGES_BYTES_MAX = 16 * 1024 * 1024;
 assert(CHECKPOINT_ROWS <= ENTRY_OPERATIONS_MAX, "one entry may already call for a checkpoint");
 assert(KEY_BYTES_MAX <= VALUE_BYTES_MAX, "a key is never longer than a value may be");
 assert(VALUE_BYTES_MAX + KEY_BYTES_MAX <= OPERATION_BYTES_MAX, "one SET fits into an operation");
+assert(
+  DATABASE_KEYS_MAX * ITEM_OVERHEAD_BYTES <= NODE_STATE_BYTES_MAX,
+  "the keys that a database may have fit into memory",
+);
 assert(Number.isSafeInteger(EXPIRE_MS_MAX * 2 - 1), "the sum of two deadlines is exact");
 assert(OPERATION_BYTES_MAX < REQUEST_BYTES_MAX, "an operation too big is still read and answered");
 assert(REQUEST_LINE_BYTES_MAX < REQUEST_BYTES_MAX, "a line fits into a request");

@@ -9,6 +9,7 @@ import { scriptCommands } from "../commands/script-commands.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { Settings } from "../config/settings.ts";
 import { VERSION } from "../config/version.ts";
+import type { ScriptEngine } from "../machine/script/port.ts";
 import { createLuaEngine } from "../machine/script/engine.ts";
 import { Replica } from "../replica/replica.ts";
 import { Dispatcher } from "../server/dispatcher.ts";
@@ -20,7 +21,7 @@ import type { Logger } from "./log.ts";
 import type { DataFolder } from "./data-folder.ts";
 import { openDataFolder, storageError } from "./data-folder.ts";
 import { recoverGroup } from "./recovery.ts";
-import { listenError } from "./start-error.ts";
+import { folderRefusesWrites, listenError } from "./start-error.ts";
 
 /** How long a stopping node waits for clients to take their last replies. */
 const STOP_GRACE_MS = 2_000;
@@ -63,6 +64,7 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
   }
   const { storage, meta } = folder;
   const groups = meta.groups;
+  const scripts = createLuaEngine(await loadLua(), { redisVersion: REDIS_VERSION });
   const replica = new Replica({
     storage,
     clock: systemClock,
@@ -74,19 +76,17 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
       if (reason === null) log.info("the disk takes writes again");
       else log.error({ err: reason }, "a disk commit failed; writes are refused until it works");
     },
+    compiles: (sha, body) => scripts.compile(sha, body) === null,
   });
   try {
-    await recoverGroups(replica, folder);
+    recoverGroups(replica, folder, scripts);
+    await started(replica, configuration.directory);
   } catch (thrown) {
     await server.stopAccepting();
     server.destroyConnections();
     await storage.close();
     throw storageError(thrown);
   }
-  await new Promise<void>((resolve) => {
-    replica.start(resolve);
-  });
-
   const serverPort = createServerPort({
     clock: systemClock,
     settings,
@@ -107,13 +107,14 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
   };
   const stopInOrder = async (): Promise<void> => {
     await server.stopAccepting();
-    await new Promise<void>((resolve) => {
+    const failure = await new Promise<Error | null>((resolve) => {
       replica.stop(resolve);
     });
     server.flush();
     await server.drained(STOP_GRACE_MS);
     server.destroyConnections();
     await storage.close();
+    if (failure !== null) throw failure;
   };
   const dispatcher = new Dispatcher({
     replica,
@@ -137,9 +138,12 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
   };
 }
 
-/** Rebuilds all groups; rejects when what the folder holds turns out to be damaged. */
-async function recoverGroups(replica: Replica, { recovery, meta }: DataFolder): Promise<void> {
-  const scripts = createLuaEngine(await loadLua(), { redisVersion: REDIS_VERSION });
+/** Rebuilds all groups; throws when what the folder holds turns out to be damaged. */
+function recoverGroups(
+  replica: Replica,
+  { recovery, meta }: DataFolder,
+  scripts: ScriptEngine,
+): void {
   const groups = meta.groups;
   for (let id = 0; id < groups; id += 1) {
     replica.addGroup(
@@ -158,6 +162,16 @@ async function recoverGroups(replica: Replica, { recovery, meta }: DataFolder): 
       }),
     );
   }
+}
+
+/** Resolves when every group serves; rejects when the disk does not take the first commits. */
+function started(replica: Replica, directory: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    replica.start((failure) => {
+      if (failure === null) resolve();
+      else reject(folderRefusesWrites(directory, failure));
+    });
+  });
 }
 
 async function listen(server: Server, configuration: Configuration): Promise<AddressInfo[]> {

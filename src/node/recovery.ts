@@ -5,6 +5,7 @@ import { WINDOW_SLOTS } from "../base/limits.ts";
 import type { AcceptedRecord, Clock, Recovery } from "../base/ports.ts";
 import { Machine } from "../machine/machine.ts";
 import type { ScriptCommands, ScriptEngine } from "../machine/script/port.ts";
+import { groupStateBytesMax } from "../machine/state-bytes.ts";
 import { PaxosGroup } from "../paxos/group.ts";
 import type { ScriptBodyNeeded } from "../replica/group-replica.ts";
 import { GroupReplica } from "../replica/group-replica.ts";
@@ -31,6 +32,7 @@ export function recoverGroup(options: RecoveryOptions): GroupReplica {
     commands: options.commands,
     owns: options.owns,
     ownsEverything: options.ownsEverything,
+    stateBytesMax: groupStateBytesMax(recovery.groups),
   });
   const checkpoint = recovery.checkpoint(id);
   const appliedSlot = checkpoint === null ? 0 : checkpoint.appliedSlot;

@@ -130,6 +130,15 @@ function failedAddress(thrown: unknown): string | undefined {
   return "hostname" in thrown && typeof thrown.hostname === "string" ? thrown.hostname : undefined;
 }
 
+/** The folder was opened, but the first commit to it failed. */
+export function folderRefusesWrites(directory: string, reason: Error): StartError {
+  return new StartError(
+    "folder-unwritable",
+    `the data folder ${directory} does not take writes (${reason.message}); free space or repair the disk, or choose another folder with --dir`,
+    { cause: reason },
+  );
+}
+
 function errorCode(thrown: unknown): string {
   return typeof thrown === "object" &&
     thrown !== null &&

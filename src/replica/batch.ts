@@ -33,11 +33,31 @@ export class Batch {
   readonly readSinks: ReplySink[] = [];
   /** Estimated bytes of the entry. */
   bytes = 0;
+  /** Whether an operation may change which scripts the group has. */
+  changesScripts = false;
+  #answered = false;
 
-  add(operation: Operation, sink: ReplySink): void {
+  /** Adds an operation; returns its estimated bytes. */
+  add(operation: Operation, sink: ReplySink): number {
     this.operations.push(operation);
     this.sinks.push(sink);
-    this.bytes += sizeOf(operation);
+    const bytes = sizeOf(operation);
+    this.bytes += bytes;
+    return bytes;
+  }
+
+  /** True once: whoever gets it answers everybody who waits for this batch. */
+  takeAnswering(): boolean {
+    const mayAnswer = !this.#answered;
+    this.#answered = true;
+    return mayAnswer;
+  }
+
+  /** Gives everybody the same answer, unless they have theirs. */
+  answerAll(reply: Reply): void {
+    if (!this.takeAnswering()) return;
+    for (const sink of this.sinks) sink.resolve(reply);
+    for (const sink of this.readSinks) sink.resolve(reply);
   }
 
   addRead(operation: Operation, sink: ReplySink): void {

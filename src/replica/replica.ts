@@ -11,13 +11,21 @@
  */
 import { assert, present, unreachable } from "../base/assert.ts";
 import type { GroupId, Millis, Slot } from "../base/ids.ts";
-import { EXPIRY_INTERVAL_MS, OPERATIONS_IN_FLIGHT_MAX, STORAGE_RETRY_MS } from "../base/limits.ts";
+import {
+  BYTES_IN_FLIGHT_MAX,
+  EXPIRY_INTERVAL_MS,
+  OPERATIONS_IN_FLIGHT_MAX,
+  STORAGE_PATIENCE_MS,
+  STORAGE_RETRY_MS,
+  TIME_CARRIED_INTERVAL_MS,
+} from "../base/limits.ts";
 import type { Clock, Commit, Scheduler, Storage } from "../base/ports.ts";
 import type { Reply } from "../base/reply.ts";
 import { errorReply } from "../base/reply.ts";
 import type { EvalOperation, Operation } from "../machine/operation.ts";
 import type { ReplySink } from "./batch.ts";
 import type { GroupReplica } from "./group-replica.ts";
+import { ScriptsInFlight } from "./scripts-in-flight.ts";
 
 const IDLE_CHECKPOINT_MS = 1_000;
 
@@ -32,15 +40,28 @@ const STOPPING = errorReply(
   "TRYAGAIN the node is stopping; retry on another node or after restart",
 );
 
+/** What a write is told that never left this process. */
+function diskRefusal(failure: Error): Reply {
+  return errorReply(
+    `MISCONF the disk does not take writes (${failure.message}); ` +
+      "nothing was changed; free space or repair the disk, then retry",
+  );
+}
+
 export interface ReplicaOptions {
   readonly storage: Storage;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   /** Called after answers were given, so that connections can be written once. */
   readonly onAnswered: () => void;
-  /** Told when the disk fails (`reason`) and when it works again (null). */
+  /** Told when the disk begins to fail (`reason`) and when it works again (null). */
   readonly onStorage: (reason: Error | null) => void;
+  /** Whether a script is Lua: one that is not will never be known. */
+  readonly compiles: (sha: string, body: string) => boolean;
 }
+
+/** Told how a start or a stop ended: null when all is well, else why it was given up. */
+export type Ended = (failure: Error | null) => void;
 
 /** A commit under construction, with the marks to report to each group once it is durable. */
 class PendingCommit {
@@ -60,6 +81,7 @@ export class Replica {
   readonly #scheduler: Scheduler;
   readonly #onAnswered: () => void;
   readonly #onStorage: (reason: Error | null) => void;
+  readonly #compiles: (sha: string, body: string) => boolean;
   readonly #groups: GroupReplica[] = [];
   /** Groups that have something to propose or effects to run. */
   #listed: GroupReplica[] = [];
@@ -73,16 +95,18 @@ export class Replica {
   #cancelExpiry: () => void = () => undefined;
   #lastExpiryMs = -Infinity;
   #cancelIdleCheckpoint: () => void = () => undefined;
+  #timeCarriedAtMs = 0;
   /** Where the search for a group to checkpoint goes on, so that all get their turn. */
   #nextCheckpoint = 0;
   #checkpointAll = false;
   #inFlight = 0;
+  #inFlightBytes = 0;
   #stopping = false;
-  #onReady: (() => void) | null = null;
-  #onIdle: (() => void) | null = null;
-  /** Scripts whose loading is on its way through the log, by SHA-1, with how many such writes. */
-  readonly #scriptsInFlight = new Map<string, { body: string; writes: number }>();
-  #scriptFlushesInFlight = 0;
+  /** The storage is about to be closed although a commit has failed: it is not tried again. */
+  #gaveUp = false;
+  #onReady: Ended | null = null;
+  #onStopped: Ended | null = null;
+  readonly #scripts = new ScriptsInFlight();
   #lastCheckpointWallMs: number;
 
   constructor(options: ReplicaOptions) {
@@ -91,6 +115,7 @@ export class Replica {
     this.#scheduler = options.scheduler;
     this.#onAnswered = options.onAnswered;
     this.#onStorage = options.onStorage;
+    this.#compiles = options.compiles;
     this.#lastCheckpointWallMs = options.clock.wallMs();
   }
 
@@ -109,8 +134,11 @@ export class Replica {
     return this.#lastCheckpointWallMs;
   }
 
-  /** Starts all groups and calls `ready` once every one of them leads and can serve. */
-  start(ready: () => void): void {
+  /**
+   * Starts all groups and calls `ready` once every one of them leads and can serve, or with the reason
+   * when the disk refuses the first commits.
+   */
+  start(ready: Ended): void {
     this.#onReady = ready;
     for (const group of this.#groups) {
       group.paxos.start();
@@ -128,8 +156,17 @@ export class Replica {
       return;
     }
     this.#inFlight += 1;
-    group.write(operation, this.#trackScripts(operation, sink));
+    this.#inFlightBytes += group.write(operation, this.#trackScripts(group, operation, sink));
     this.#list(group);
+  }
+
+  /** Why a write to every group would be refused, or null: asked first, so that none runs in part. */
+  refusalOfAll(): Reply {
+    for (const group of this.#groups) {
+      const refusal = this.#refusal(group);
+      if (refusal !== null) return refusal;
+    }
+    return null;
   }
 
   /** Answers from applied state. */
@@ -152,18 +189,18 @@ export class Replica {
     return known.size;
   }
 
+  /** Whether the group has applied the script and nothing on its way takes it away. */
   groupHasScript(groupId: GroupId, sha: string): boolean {
-    return this.#scriptFlushesInFlight === 0 && this.#group(groupId).machine.hasScript(sha);
+    return !this.#scripts.flushing && this.#group(groupId).machine.hasScript(sha);
   }
 
   /**
-   * The body of a script that any group has or is about to have. While a SCRIPT FLUSH is on its way,
-   * none is known: an EVALSHA behind the flush must not find what the flush removes.
+   * The body of a script that any group has, or is about to have by what was dispatched so far. While
+   * a SCRIPT FLUSH is on its way, only what was dispatched behind it is known.
    */
   scriptBody(sha: string): string | null {
-    if (this.#scriptFlushesInFlight > 0) return null;
-    const loading = this.#scriptsInFlight.get(sha);
-    if (loading !== undefined) return loading.body;
+    const loading = this.#scripts.body(sha);
+    if (loading !== null || this.#scripts.flushing) return loading;
     for (const group of this.#groups) {
       const body = group.machine.scriptBody(sha);
       if (body !== null) return body;
@@ -180,15 +217,16 @@ export class Replica {
 
   /**
    * Takes no more writes, finishes those in flight, checkpoints every group (so that the next start
-   * replays nothing) and calls `done`.
+   * replays nothing) and calls `done`; with the reason when the disk does not take it.
    */
-  stop(done: () => void): void {
+  stop(done: Ended): void {
     this.#stopping = true;
     this.#cancelExpiry();
     this.#cancelIdleCheckpoint();
-    this.#checkpointAll = true;
-    this.#onIdle = done;
+    this.#carryTime();
+    this.#onStopped = done;
     this.#scheduleTurn();
+    if (this.#storageFailure !== null) this.#giveUpStopping(this.#storageFailure);
   }
 
   #group(id: GroupId): GroupReplica {
@@ -199,38 +237,29 @@ export class Replica {
     if (this.#stopping) return STOPPING;
     if (!group.leads) return NOT_LEADING;
     if (this.#inFlight >= OPERATIONS_IN_FLIGHT_MAX) return TOO_MANY_IN_FLIGHT;
-    if (this.#storageFailure !== null) {
-      return errorReply(
-        `MISCONF the disk does not take writes (${this.#storageFailure.message}); ` +
-          "nothing was changed; free space or repair the disk, then retry",
-      );
-    }
-    return null;
+    if (this.#inFlightBytes >= BYTES_IN_FLIGHT_MAX) return TOO_MANY_IN_FLIGHT;
+    return this.#storageFailure === null ? null : diskRefusal(this.#storageFailure);
   }
 
   /** Wraps the sinks of the rare operations that change which scripts are known. */
-  #trackScripts(operation: Operation, sink: ReplySink): ReplySink {
+  #trackScripts(group: GroupReplica, operation: Operation, sink: ReplySink): ReplySink {
     if (operation.kind === "script-flush") {
-      this.#scriptFlushesInFlight += 1;
+      this.#scripts.flushDispatched();
       return {
         resolve: (reply) => {
-          this.#scriptFlushesInFlight -= 1;
+          this.#scripts.flushApplied();
           sink.resolve(reply);
         },
       };
     }
-    const loads =
-      operation.kind === "script-load" || (operation.kind === "eval" && operation.body !== null);
-    if (!loads) return sink;
-    const sha = operation.sha;
-    const body = present(operation.body, "a loading operation has the body");
-    const entry = this.#scriptsInFlight.get(sha) ?? { body, writes: 0 };
-    entry.writes += 1;
-    this.#scriptsInFlight.set(sha, entry);
+    if (operation.kind !== "script-load" && operation.kind !== "eval") return sink;
+    const { sha, body } = operation;
+    if (body === null || this.groupHasScript(group.id, sha)) return sink;
+    if (!this.#compiles(sha, body)) return sink;
+    const loading = this.#scripts.loadDispatched(sha, body);
     return {
       resolve: (reply) => {
-        entry.writes -= 1;
-        if (entry.writes === 0) this.#scriptsInFlight.delete(sha);
+        this.#scripts.loadApplied(loading);
         sink.resolve(reply);
       },
     };
@@ -276,9 +305,12 @@ export class Replica {
       switch (effect.kind) {
         case "persist":
           for (const record of effect.records) {
-            if (record.kind === "accepted")
-              this.#gathering.log.push({ group: group.id, ...record });
-            else this.#gathering.promises.push({ group: group.id, ballot: record.ballot });
+            if (record.kind === "accepted") {
+              const { slot, ballot, value } = record;
+              this.#gathering.log.push({ group: group.id, slot, ballot, value });
+            } else {
+              this.#gathering.promises.push({ group: group.id, ballot: record.ballot });
+            }
           }
           this.#gathering.marks.set(group, effect.mark);
           break;
@@ -319,12 +351,56 @@ export class Replica {
     });
   }
 
+  /**
+   * The commit is tried again as it is, since it may not be overtaken. Those whose commands are not in
+   * it are told at once that nothing happened; those in it, after a while, that nobody knows yet.
+   */
   #failed(commit: PendingCommit, failure: Error): void {
+    if (this.#storageFailure === null) {
+      this.#onStorage(failure);
+      this.#scheduler.after(STORAGE_PATIENCE_MS, () => {
+        if (this.#storageFailure !== null) this.#answerUnknown(this.#storageFailure);
+      });
+    }
     this.#storageFailure = failure;
-    this.#onStorage(failure);
+    const refusal = diskRefusal(failure);
+    for (const group of this.#groups) {
+      const { operations, bytes } = group.refuseWaiting(refusal);
+      this.#inFlight -= operations;
+      this.#inFlightBytes -= bytes;
+    }
+    this.#onAnswered();
+    if (this.#onReady !== null) {
+      const ready = this.#onReady;
+      this.#onReady = null;
+      ready(failure);
+      return;
+    }
+    if (this.#onStopped !== null) {
+      this.#giveUpStopping(failure);
+      return;
+    }
     this.#scheduler.after(STORAGE_RETRY_MS, () => {
-      this.#hand(commit);
+      if (!this.#gaveUp) this.#hand(commit);
     });
+  }
+
+  #answerUnknown(failure: Error): void {
+    const reply = errorReply(
+      `TRYAGAIN the outcome is unknown: the disk has not taken the write yet (${failure.message}); ` +
+        "it may still take effect, so read before you retry",
+    );
+    for (const group of this.#groups) group.abandonInFlight(reply);
+    this.#onAnswered();
+  }
+
+  /** The last commits cannot be made: nothing in them was acknowledged, so stopping loses nothing. */
+  #giveUpStopping(failure: Error): void {
+    this.#gaveUp = true;
+    this.#answerUnknown(failure);
+    const done = this.#onStopped;
+    this.#onStopped = null;
+    if (done !== null) done(failure);
   }
 
   #stored(commit: PendingCommit): void {
@@ -334,6 +410,7 @@ export class Replica {
       this.#onStorage(null);
     }
     if (commit.state.length > 0) this.#lastCheckpointWallMs = this.#clock.wallMs();
+    for (const { group, cutThrough } of commit.state) this.#group(group).paxos.compact(cutThrough);
     for (const [group, mark] of commit.marks) {
       group.paxos.stored(mark);
       this.#collect(group);
@@ -356,7 +433,9 @@ export class Replica {
     if (chosen.length === 0) return;
     for (let index = 0; index < chosen.length; index += 1) {
       const { group, slot, value } = present(chosen[index], "within bounds");
-      this.#inFlight -= group.apply(slot, value);
+      const { operations, bytes } = group.apply(slot, value);
+      this.#inFlight -= operations;
+      this.#inFlightBytes -= bytes;
       // The window moved: what waits may be proposed, and new deadlines may have come.
       if (!group.idle) this.#list(group);
       this.#watchDeadline(group);
@@ -370,14 +449,16 @@ export class Replica {
     if (ready === null || !this.#groups.every((group) => group.leads)) return;
     this.#onReady = null;
     for (const group of this.#groups) this.#watchDeadline(group);
-    ready();
+    ready(null);
   }
 
   #watchDeadline(group: GroupReplica): void {
     const waitMs = group.msUntilDue();
     if (waitMs === null || this.#stopping) return;
     const now = this.#clock.monotonicMs();
-    const atMs = Math.max(now + waitMs, this.#lastExpiryMs + EXPIRY_INTERVAL_MS);
+    // A flood of keys that are due is behind its time: its entries follow one another.
+    const earliestMs = waitMs < -EXPIRY_INTERVAL_MS ? now : this.#lastExpiryMs + EXPIRY_INTERVAL_MS;
+    const atMs = Math.max(now + waitMs, earliestMs);
     if (atMs >= this.#expiryAtMs) return;
     this.#expiryAtMs = atMs;
     this.#cancelExpiry();
@@ -418,6 +499,8 @@ export class Replica {
 
   #scheduleIdleCheckpoint(): void {
     this.#cancelIdleCheckpoint = this.#scheduler.after(IDLE_CHECKPOINT_MS, () => {
+      const now = this.#clock.monotonicMs();
+      if (now - this.#timeCarriedAtMs >= TIME_CARRIED_INTERVAL_MS) this.#carryTime();
       // An idle node ends with everything in the state and an empty log.
       if (this.#groups.every((group) => group.idle)) {
         this.#checkpointAll = true;
@@ -427,9 +510,22 @@ export class Replica {
     });
   }
 
+  /**
+   * Group time goes on from the last applied stamp after a restart, so what was not stamped is given
+   * to every lease once more. Groups with leases therefore stamp now and then, also without traffic.
+   */
+  #carryTime(): void {
+    this.#timeCarriedAtMs = this.#clock.monotonicMs();
+    for (const group of this.#groups) {
+      if (group.msUntilDue() === null) continue;
+      group.carryTime();
+      this.#list(group);
+    }
+  }
+
   #finishStop(): void {
-    const done = this.#onIdle;
-    this.#onIdle = null;
-    if (done !== null) done();
+    const done = this.#onStopped;
+    this.#onStopped = null;
+    if (done !== null) done(null);
   }
 }

@@ -1,17 +1,29 @@
 /** The replica against a clock, a scheduler and a disk that the test moves by hand. */
 import * as assert from "uvu/assert";
 import { present } from "../../src/base/assert.ts";
-import { CHECKPOINT_ROWS, EXPIRY_INTERVAL_MS, STORAGE_RETRY_MS } from "../../src/base/limits.ts";
+import {
+  CHECKPOINT_ROWS,
+  EVALUATED_SCRIPTS_MAX,
+  EXPIRY_INTERVAL_MS,
+  STORAGE_PATIENCE_MS,
+  STORAGE_RETRY_MS,
+} from "../../src/base/limits.ts";
 import { isError, OK } from "../../src/base/reply.ts";
 import type { EvalOperation } from "../../src/machine/operation.ts";
 import { decodeEntry } from "../../src/wire/entry-codec.ts";
 import { suite } from "../support/suite.ts";
+import type { Answer } from "./world.ts";
 import { get, setNx, World } from "./world.ts";
 
 const SHA = "a".repeat(40);
 
 function script(body: string | null, readOnly = false): EvalOperation {
   return { kind: "eval", db: 0, sha: SHA, body, keys: [], args: [], readOnly };
+}
+
+function text({ replies }: Answer): string {
+  const [reply = null] = replies;
+  return isError(reply) ? reply.text : String(reply);
 }
 
 suite("replica/durability", (test) => {
@@ -115,6 +127,70 @@ suite("replica/durability", (test) => {
     world.finishDisk();
     assert.is(world.replica.read(1, get("c")), null, "what was refused never happens");
     assert.equal(world.write(1, setNx("c", "v")).replies, [], "writes are taken again");
+  });
+});
+
+suite("replica/broken disk", (test) => {
+  test("what had no slot yet is refused at once, what had one is unknown after a while", () => {
+    const world = World.ready();
+    const inFlight = world.write(0, setNx("a", "v"));
+    world.scheduler.settle();
+    // The window holds a second slot; the third batch waits.
+    const second = world.write(0, setNx("b", "v"));
+    world.scheduler.settle();
+    const waiting = world.write(0, setNx("c", "v"));
+    world.scheduler.settle();
+
+    world.storage.fail("no space");
+    world.scheduler.settle();
+
+    assert.match(text(waiting), /^MISCONF .*nothing was changed/);
+    assert.equal([inFlight.replies, second.replies], [[], []]);
+    for (let ms = 0; ms < STORAGE_PATIENCE_MS; ms += STORAGE_RETRY_MS) {
+      world.scheduler.pass(STORAGE_RETRY_MS);
+      if (world.storage.inFlight !== null) world.storage.fail("no space");
+    }
+    assert.match(text(inFlight), /^TRYAGAIN the outcome is unknown/);
+    assert.match(text(second), /^TRYAGAIN the outcome is unknown/);
+    assert.equal(world.storageReports, ["no space"], "one report for one failure");
+
+    world.scheduler.pass(STORAGE_RETRY_MS);
+    world.finishDisk();
+    assert.is(world.replica.read(0, get("a")), "v", "it may still take effect");
+    assert.is(world.replica.read(0, get("c")), null, "what was refused never happens");
+    assert.equal([inFlight.replies.length, second.replies.length], [1, 1], "nobody hears twice");
+    assert.equal(world.write(0, setNx("d", "v")).replies, []);
+  });
+
+  test("stopping gives up with the reason instead of waiting for ever", () => {
+    const world = World.ready();
+    const answer = world.write(0, setNx("a", "v"));
+    world.scheduler.settle();
+    world.storage.fail("no space");
+    let ended: string | null | undefined;
+
+    world.replica.stop((failure) => {
+      ended = failure?.message ?? null;
+    });
+    world.scheduler.settle();
+
+    assert.is(ended, "no space");
+    assert.match(text(answer), /^TRYAGAIN the outcome is unknown/);
+    world.scheduler.pass(10_000);
+    assert.is(world.storage.inFlight, null, "nothing is handed to a storage that is closed");
+  });
+
+  test("a disk that refuses the first commits ends the start", () => {
+    const world = new World();
+    let ended: string | null | undefined;
+
+    world.replica.start((failure) => {
+      ended = failure?.message ?? null;
+    });
+    world.scheduler.settle();
+    world.storage.fail("MDB_CORRUPTED");
+
+    assert.is(ended, "MDB_CORRUPTED");
   });
 });
 
@@ -253,10 +329,56 @@ suite("replica/checkpoints", (test) => {
     const states = world.storage.stored.flatMap((commit) => commit.state);
 
     assert.equal(states.map((state) => state.group).sort(), [0, 1]);
-    world.storage.stored.length = 0;
-    world.scheduler.pass(10_000);
+  });
+
+  test("an idle node without leases writes nothing", () => {
+    const world = World.ready();
+    world.write(0, { ...setNx("a", "v"), expireMode: "none" });
     world.finishDisk();
-    assert.equal(world.storage.stored, [], "an idle node writes nothing");
+    world.scheduler.pass(3_000);
+    world.finishDisk();
+    world.storage.stored.length = 0;
+
+    world.scheduler.pass(60_000);
+    world.finishDisk();
+
+    assert.equal(world.storage.stored, []);
+  });
+
+  test("an idle node with leases stamps its time now and then, and when it stops", () => {
+    const world = World.ready();
+    world.write(0, setNx("a", "v", 3_600_000));
+    world.finishDisk();
+    world.storage.stored.length = 0;
+
+    for (let second = 0; second < 60; second += 1) {
+      world.scheduler.pass(1_000);
+      world.finishDisk();
+    }
+    const entries = world.storage.stored.flatMap((commit) => commit.log);
+    world.clock.monotonic += 1_500;
+    world.replica.stop(() => undefined);
+    world.finishDisk();
+
+    assert.ok(entries.length >= 10 && entries.length <= 13, `${entries.length} entries`);
+    assert.is(world.replica.groups[0]?.machine.nowMs, 61_500);
+  });
+
+  test("a checkpoint on disk cuts the log in memory too", () => {
+    const world = World.ready();
+    let cutBefore = 0;
+    for (let round = 0; round < 5; round += 1) {
+      world.write(0, setNx(`k${round}`, "v"));
+      world.finishDisk();
+      // In a second in which only time is stamped, the checkpoint follows a second later.
+      for (const ms of [1_000, 1_000]) {
+        world.scheduler.pass(ms);
+        world.finishDisk();
+      }
+      const cut = present(world.replica.groups[0], "there is a group").paxos.cutSlot;
+      assert.ok(cut > cutBefore, `cut ${cut} after ${cutBefore}`);
+      cutBefore = cut;
+    }
   });
 
   test("stopping answers what is in flight, checkpoints, and refuses what comes after", () => {
@@ -291,6 +413,58 @@ suite("replica/scripts", (test) => {
     assert.is(world.replica.scriptBody(SHA), "body");
     assert.is(world.replica.groupHasScript(0, SHA), true);
     assert.is(world.replica.groupHasScript(1, SHA), false);
+  });
+
+  test("an EVALSHA behind a flush and a load finds what was loaded", () => {
+    const world = World.ready();
+    world.write(0, script("body"));
+    world.finishDisk();
+
+    for (const group of [0, 1]) world.write(group, { kind: "script-flush" });
+    assert.is(world.replica.scriptBody(SHA), null);
+    world.write(0, { kind: "script-load", sha: SHA, body: "body" });
+    const answer = world.write(1, script(world.replica.scriptBody(SHA)));
+    world.finishDisk();
+
+    assert.equal(answer.replies, ["body"]);
+    assert.is(world.replica.scriptBody(SHA), "body");
+  });
+
+  test("an EVAL whose script is evicted before its turn runs all the same, in its place", () => {
+    const world = World.ready();
+    world.write(0, script("body"));
+    world.finishDisk();
+
+    for (let index = 0; index < EVALUATED_SCRIPTS_MAX + 10; index += 1) {
+      const sha = String(index).padStart(40, "0");
+      world.write(0, { ...script(`other ${index}`), sha });
+    }
+    const answer = world.write(0, script("body"));
+    world.finishDisk();
+
+    assert.equal(answer.replies, ["body"]);
+  });
+
+  test("the body of a script that the group has does not pass through the log again", () => {
+    const world = World.ready();
+    world.write(0, script("a body that is easy to find"));
+    world.finishDisk();
+    world.storage.stored.length = 0;
+
+    world.write(0, script("a body that is easy to find"));
+    world.finishDisk();
+
+    const values = world.storage.stored.flatMap((commit) => commit.log);
+    assert.is(values.length, 1);
+    assert.not.match(Buffer.from(present(values[0], "one").value).toString("latin1"), /easy/);
+  });
+
+  test("a body that is no Lua is never known", () => {
+    const world = World.ready();
+
+    world.write(0, { kind: "script-load", sha: SHA, body: "no Lua" });
+
+    assert.is(world.replica.scriptBody(SHA), null);
   });
 
   test("while a flush is on its way no script is known", () => {

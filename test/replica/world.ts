@@ -157,6 +157,7 @@ export class World {
       onStorage: (reason) => {
         this.storageReports.push(reason === null ? null : reason.message);
       },
+      compiles: (_, body) => !body.includes("no Lua"),
     });
     for (let id = 0; id < (options.groups ?? 2); id += 1) this.replica.addGroup(this.#group(id));
   }
@@ -165,8 +166,8 @@ export class World {
   static ready(options: { readonly groups?: number } = {}): World {
     const world = new World(options);
     const started = { ready: false };
-    world.replica.start(() => {
-      started.ready = true;
+    world.replica.start((failure) => {
+      started.ready = failure === null;
     });
     world.scheduler.settle();
     world.finishDisk();
