@@ -89,6 +89,8 @@ export interface Storage {
 
 /** What {@link Storage} gives back at start, group by group, before the first commit. */
 export interface Recovery {
+  /** How many groups the data folder was created for. */
+  readonly groups: number;
   /** The newest promise of a group, or 0 when it never promised. */
   promise(group: GroupId): Ballot;
   /** The newest checkpoint of a group, or null: `(appliedSlot, meta)`. */

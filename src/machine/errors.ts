@@ -17,6 +17,10 @@ export const TOO_MANY_KEYS = errorReply(
   "OOM command not allowed: too many keys in this database of the group",
 );
 
+export const STATE_TOO_LARGE = errorReply(
+  "OOM command not allowed: the keys and values of the group take all the memory they may",
+);
+
 export const TOO_MANY_SCRIPTS = errorReply(
   "OOM command not allowed: too many loaded scripts, SCRIPT FLUSH makes room",
 );

@@ -32,6 +32,7 @@ import { RunningScript } from "./running-script.ts";
 import { ScriptCache } from "./script-cache.ts";
 import type { ScriptCommands, ScriptEngine, ScriptOutcome } from "./script/port.ts";
 import type { Checkpoint, MachineMeta, StateRow } from "./state.ts";
+import { groupStateBytesMax } from "./state-bytes.ts";
 
 export { SCRIPT_BODY_NEEDED } from "./errors.ts";
 
@@ -47,6 +48,11 @@ export interface MachineOptions {
    * keys (KEYS, SCAN, DBSIZE, RANDOMKEY, FLUSHDB, FLUSHALL): it would see a part and take it for all.
    */
   readonly ownsEverything?: boolean;
+  /**
+   * What all keys and values of the group may take, see `groupStateBytesMax`. Replicas of a group must
+   * have the same. Left out: as much as a group that is alone.
+   */
+  readonly stateBytesMax?: number;
   /** Smaller bounds, for tests. Replicas of a group must have the same. */
   readonly limits?: { readonly expiredPerEntryMax?: number; readonly databaseKeysMax?: number };
 }
@@ -87,7 +93,8 @@ export class Machine {
   constructor(options: MachineOptions) {
     const { tokenEpoch = 0, commands, owns, ownsEverything = false, limits = {} } = options;
     const { databaseKeysMax = DATABASE_KEYS_MAX } = limits;
-    this.#keyspace = new Keyspace(this.#rows, { tokenEpoch, databaseKeysMax });
+    const { stateBytesMax = groupStateBytesMax(1) } = options;
+    this.#keyspace = new Keyspace(this.#rows, { tokenEpoch, databaseKeysMax, stateBytesMax });
     this.#scripts = new ScriptCache(this.#rows);
     this.#engine = options.scripts;
     this.#environment = { commands, owns, ownsEverything };
@@ -116,6 +123,11 @@ export class Machine {
   /** Reads that found no key here since this replica started; differs between replicas. */
   get keyspaceMisses(): number {
     return this.#keyspace.misses;
+  }
+
+  /** The bytes of all keys and values, as they count for the bound. */
+  get stateBytes(): number {
+    return this.#keyspace.stateBytes;
   }
 
   /** How many scripts are kept. */

@@ -36,6 +36,10 @@ export class LmdbRecovery implements Recovery {
     this.#directory = directory;
   }
 
+  get groups(): number {
+    return this.#groups.length;
+  }
+
   promise(group: GroupId): Ballot {
     return this.#of(group).promise;
   }

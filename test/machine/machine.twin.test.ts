@@ -8,6 +8,7 @@
 import * as assert from "uvu/assert";
 import { Prng } from "../../src/base/prng.ts";
 import { isError } from "../../src/base/reply.ts";
+import type { Machine } from "../../src/machine/machine.ts";
 import type { Entry } from "../../src/machine/entry.ts";
 import { suite } from "../support/suite.ts";
 import { MachineTwin } from "../twin/machine.twin.ts";
@@ -18,6 +19,8 @@ const ENTRIES = Number(process.env["MACHINE_TWIN_ENTRIES"] ?? 40_000);
 const SEED = process.env["MACHINE_TWIN_SEED"] ?? "1";
 /** So few that most keys which are due wait for a touch or for their turn. */
 const LIMITS = { expiredPerEntryMax: 2 };
+/** Room for about four keys, for ten, and for all there are. */
+const STATE_BYTES_MAX = [1_100, 2_800, 2 ** 30];
 /** One machine per swarm. */
 const ENTRIES_PER_RUN = 1_000;
 
@@ -44,11 +47,12 @@ class Run {
   readonly #prng: Prng;
   readonly #operations: RandomOperations;
   readonly #name: string;
-  readonly #twin = new MachineTwin(LIMITS.expiredPerEntryMax);
+  readonly #twin: MachineTwin;
+  readonly #options: { limits: typeof LIMITS; stateBytesMax: number };
   readonly #disk = new Disk();
   /** Entries since the last checkpoint. */
   #log: { slot: number; entry: Entry }[] = [];
-  #machine = newMachine({ limits: LIMITS });
+  #machine: Machine;
   #nowMs = 0;
   #wallMs = 1_700_000_000_000;
   #errors = 0;
@@ -58,6 +62,10 @@ class Run {
     this.#prng = prng;
     this.#operations = new RandomOperations(prng);
     this.#name = `seed ${SEED}, run ${run}`;
+    const stateBytesMax = prng.pick(STATE_BYTES_MAX);
+    this.#options = { limits: LIMITS, stateBytesMax };
+    this.#twin = new MachineTwin({ ...LIMITS, stateBytesMax });
+    this.#machine = newMachine(this.#options);
   }
 
   go(): { errors: number; replies: number } {
@@ -87,6 +95,7 @@ class Run {
     this.#errors += actual.filter(isError).length;
     this.#same(actual, expected, { slot, entry });
     this.#same(this.#machine.nextDeadlineMs(), this.#twin.nextDeadlineMs(), "next deadline");
+    this.#same(this.#machine.stateBytes, this.#twin.bytes(), "bytes of the state");
   }
 
   #read(): void {
@@ -111,9 +120,10 @@ class Run {
   }
 
   #restore(): void {
-    const restored = this.#disk.restore({ limits: LIMITS });
+    const restored = this.#disk.restore(this.#options);
     for (const { slot, entry } of this.#log) restored.apply(entry, slot);
     this.#same(restored.digest(), this.#machine.digest(), "digest after a restore");
+    this.#same(restored.stateBytes, this.#machine.stateBytes, "bytes after a restore");
     this.#machine = restored;
     // What the restored machine owes the disk is what the log brings, and it begins from the disk.
     this.#log = [...this.#log];

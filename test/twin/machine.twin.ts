@@ -24,17 +24,28 @@ interface State {
   scripts: ScriptRow[];
 }
 
+interface TwinLimits {
+  readonly expiredPerEntryMax: number;
+  readonly stateBytesMax: number;
+}
+
+const OVERHEAD_BYTES = 256;
+
+const FULL = errorReply(
+  "OOM command not allowed: the keys and values of the group take all the memory they may",
+);
+
 type Of<Kind extends Operation["kind"]> = Extract<Operation, { kind: Kind }>;
 
 export class MachineTwin {
-  readonly #expiredPerEntryMax: number;
+  readonly #limits: TwinLimits;
   #state: State = { nowMs: 0, nextRow: 1, tokenCounter: 0, keys: [], scripts: [] };
   #nowMs = 0;
   #wallMs = 0;
   #reading = false;
 
-  constructor(expiredPerEntryMax: number) {
-    this.#expiredPerEntryMax = expiredPerEntryMax;
+  constructor(limits: TwinLimits) {
+    this.#limits = limits;
   }
 
   apply(entry: Entry): Reply[] {
@@ -43,7 +54,7 @@ export class MachineTwin {
     const due = this.#state.keys
       .filter((key) => this.#isDue(key))
       .sort((a, b) => a.deadlineMs - b.deadlineMs || a.row - b.row);
-    for (const key of due.slice(0, this.#expiredPerEntryMax)) this.#remove(key);
+    for (const key of due.slice(0, this.#limits.expiredPerEntryMax)) this.#remove(key);
     return entry.operations.map((operation) => this.#run(operation));
   }
 
@@ -70,6 +81,25 @@ export class MachineTwin {
 
   #isDue(key: Key): boolean {
     return key.deadlineMs !== 0 && this.#nowMs > key.deadlineMs;
+  }
+
+  /** What all keys are counted with. */
+  bytes(): number {
+    return this.#state.keys.reduce(
+      (sum, { key, value }) => sum + key.length + value.length + OVERHEAD_BYTES,
+      0,
+    );
+  }
+
+  #fits(growth: number): boolean {
+    return growth <= 0 || this.bytes() + growth <= this.#limits.stateBytesMax;
+  }
+
+  /** By how much the write of a value makes the state larger. */
+  #growth(db: number, name: string, value: string): number {
+    const found = this.#find(db, name);
+    if (found === undefined) return name.length + value.length + OVERHEAD_BYTES;
+    return value.length - found.value.length;
   }
 
   #remove(gone: Key): void {
@@ -202,6 +232,7 @@ export class MachineTwin {
       (when === "ifeq" && old === compare) ||
       (when === "ifne" && old !== compare);
     if (holds) {
+      if (!this.#fits(this.#growth(db, key, value))) return FULL;
       const deadline = this.#deadline(operation, found?.deadlineMs ?? 0);
       if (deadline === "past") this.#delete(db, key);
       else this.#write(db, key, value, deadline);
@@ -213,6 +244,12 @@ export class MachineTwin {
 
   #multiSet({ db, keys, values, onlyIfNone }: Of<"mset">): Reply {
     if (onlyIfNone && keys.some((key) => this.#find(db, key))) return 0;
+    let grown = 0;
+    for (const [index, key] of keys.entries()) {
+      const growth = this.#growth(db, key, values[index] ?? "");
+      if (growth > 0) grown += growth;
+      if (growth > 0 && !this.#fits(grown)) return FULL;
+    }
     keys.forEach((key, index) => {
       this.#write(db, key, values[index] ?? "", 0);
     });
@@ -237,6 +274,7 @@ export class MachineTwin {
     if (integer(String(sum)) === null) {
       return errorReply("ERR increment or decrement would overflow");
     }
+    if (!this.#fits(this.#growth(db, key, String(sum)))) return FULL;
     this.#write(db, key, String(sum), found?.deadlineMs ?? 0);
     return Number.isSafeInteger(Number(sum)) ? Number(sum) : sum;
   }
@@ -244,6 +282,7 @@ export class MachineTwin {
   #append({ db, key, value }: Of<"append">): Reply {
     const found = this.#find(db, key);
     const text = (found?.value ?? "") + value;
+    if (!this.#fits(this.#growth(db, key, text))) return FULL;
     this.#write(db, key, text, found?.deadlineMs ?? 0);
     return text.length;
   }
@@ -299,6 +338,8 @@ export class MachineTwin {
     if (found === undefined) return errorReply("ERR no such key");
     if (onlyIfNone && this.#find(db, newKey)) return 0;
     if (key !== newKey) {
+      const growth = newKey.length - key.length;
+      if (this.#find(db, newKey) === undefined && !this.#fits(growth)) return FULL;
       this.#remove(found);
       this.#write(db, newKey, found.value, found.deadlineMs, true);
     }
@@ -312,6 +353,7 @@ export class MachineTwin {
     const found = this.#find(db, key);
     if (found === undefined) return 0;
     if (this.#find(newDb, newKey) && !replace) return 0;
+    if (!this.#fits(this.#growth(newDb, newKey, found.value))) return FULL;
     this.#write(newDb, newKey, found.value, found.deadlineMs, true);
     return 1;
   }

@@ -1,6 +1,7 @@
 /** One of the 16 databases, the part of it that belongs to one group. */
 import { Heap } from "../../base/heap.ts";
 import type { Millis } from "../../base/ids.ts";
+import { bytesOf } from "../state-bytes.ts";
 import type { Item } from "./item.ts";
 import { CLEAN, expiresBefore } from "./item.ts";
 import { KeyMap } from "./key-map.ts";
@@ -17,6 +18,7 @@ export class Database {
   /** Items that the last checkpoint does not have as they are now, in no order. */
   #dirty: Item[] = [];
   #deadlineSumMs = 0;
+  #bytes = 0;
 
   get size(): number {
     return this.#items.size;
@@ -30,6 +32,11 @@ export class Database {
   /** The sum of all deadlines, for an average; not exact when they are millennia away. */
   get deadlineSumMs(): number {
     return this.#deadlineSumMs;
+  }
+
+  /** What the items are counted with, see {@link bytesOf}. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   get dirtySize(): number {
@@ -61,7 +68,13 @@ export class Database {
     this.#items.remove(item.key);
     this.rows.remove(item);
     if (item.deadlineMs !== 0) this.#unlinkDeadline(item);
+    this.#bytes -= bytesOf(item.key.length, item.value.length);
     this.clean(item);
+  }
+
+  setValue(item: Item, value: string): void {
+    this.#bytes += value.length - item.value.length;
+    item.value = value;
   }
 
   setDeadline(item: Item, deadlineMs: Millis): void {
@@ -110,6 +123,7 @@ export class Database {
 
   #link(item: Item): void {
     this.#items.add(item.key, item);
+    this.#bytes += bytesOf(item.key.length, item.value.length);
     if (item.deadlineMs === 0) return;
     this.#deadlines.push(item);
     this.#deadlineSumMs += item.deadlineMs;

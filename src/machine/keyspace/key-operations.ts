@@ -57,7 +57,7 @@ export function rename(keyspace: Keyspace, operation: RenameOperation): Reply {
   if (key === newKey) return onlyIfNone ? 0 : OK;
   const target = keyspace.lookup(db, newKey);
   if (onlyIfNone && target !== null) return 0;
-  const refusal = target === null ? keyspace.keyRefusal(newKey) : null;
+  const refusal = target === null ? keyspace.renameRefusal(item, newKey) : null;
   if (refusal !== null) return refusal;
   keyspace.remove(item);
   place(keyspace, { db, key: newKey, target, from: item });

@@ -6,15 +6,18 @@
  * [K2] A read shows only what applied entries have done: it never expires a key.
  * [K3] A token is larger than every token handed out before it in this group.
  * [K4] No write leaves a key that is already due.
+ * [K5] The bytes of all keys never grow past their bound, and what makes them no larger is never
+ *      refused for it.
  */
 import { assert } from "../../base/assert.ts";
 import type { Millis, WallMillis } from "../../base/ids.ts";
 import { DATABASES, KEY_BYTES_MAX, VALUE_BYTES_MAX } from "../../base/limits.ts";
 import type { ErrorReply } from "../../base/reply.ts";
 import type { Digest } from "../digest.ts";
-import { KEY_TOO_LONG, TOO_MANY_KEYS, VALUE_TOO_LONG } from "../errors.ts";
+import { KEY_TOO_LONG, STATE_TOO_LARGE, TOO_MANY_KEYS, VALUE_TOO_LONG } from "../errors.ts";
 import type { RowLedger } from "../row-ledger.ts";
 import type { MachineMeta, StringRow } from "../state.ts";
+import { bytesOf } from "../state-bytes.ts";
 import { Database } from "./database.ts";
 import { expiresBefore, isDue, Item } from "./item.ts";
 import { Leftovers } from "./leftovers.ts";
@@ -40,6 +43,7 @@ export class Keyspace {
   readonly #flushedBelow: number[] = Array.from({ length: DATABASES }, () => 0);
   readonly #leftovers = new Leftovers();
   readonly #databaseKeysMax: number;
+  readonly #stateBytesMax: number;
   #tokenEpoch: number;
   #tokenCounter = 0;
   #reading = false;
@@ -47,11 +51,16 @@ export class Keyspace {
 
   constructor(
     rows: RowLedger,
-    options: { readonly tokenEpoch: number; readonly databaseKeysMax: number },
+    options: {
+      readonly tokenEpoch: number;
+      readonly databaseKeysMax: number;
+      readonly stateBytesMax: number;
+    },
   ) {
     this.#rows = rows;
     this.#tokenEpoch = options.tokenEpoch;
     this.#databaseKeysMax = options.databaseKeysMax;
+    this.#stateBytesMax = options.stateBytesMax;
   }
 
   get tokenEpoch(): number {
@@ -106,17 +115,41 @@ export class Keyspace {
     return !this.#reading && isDue(item, this.nowMs);
   }
 
-  /** Why `value` may not be written under the key, or null; `item` is the key's present item. */
-  refusal(db: number, key: string, item: Item | null, valueLength: number): ErrorReply | null {
+  /**
+   * Why `value` may not be written under the key, or null; `item` is the key's present item.
+   * `promised` is what other writes of the same operation will add to the bytes of the state.
+   */
+  refusal(
+    db: number,
+    key: string,
+    item: Item | null,
+    valueLength: number,
+    promised = 0,
+  ): ErrorReply | null {
     if (valueLength > VALUE_BYTES_MAX) return VALUE_TOO_LONG;
-    if (item !== null) return null;
-    if (this.database(db).size >= this.#databaseKeysMax) return TOO_MANY_KEYS;
-    return this.keyRefusal(key);
+    if (item === null) {
+      if (this.database(db).size >= this.#databaseKeysMax) return TOO_MANY_KEYS;
+      if (key.length > KEY_BYTES_MAX) return KEY_TOO_LONG;
+    }
+    return this.#growthRefusal(growthOf(key, item, valueLength), promised);
   }
 
-  /** Why no key may have this name, or null. */
-  keyRefusal(key: string): ErrorReply | null {
-    return key.length > KEY_BYTES_MAX ? KEY_TOO_LONG : null;
+  /** Why a key may not be given this name, where no other key has it, or null. */
+  renameRefusal(item: Item, key: string): ErrorReply | null {
+    if (key.length > KEY_BYTES_MAX) return KEY_TOO_LONG;
+    return this.#growthRefusal(key.length - item.key.length, 0);
+  }
+
+  #growthRefusal(growth: number, promised: number): ErrorReply | null {
+    if (growth <= 0 || this.stateBytes + promised + growth <= this.#stateBytesMax) return null;
+    return STATE_TOO_LARGE;
+  }
+
+  /** The bytes of all keys of the group, as the bound counts them [K5]. */
+  get stateBytes(): number {
+    let bytes = 0;
+    for (const database of this.#databases) bytes += database.bytes;
+    return bytes;
   }
 
   /** Makes a key present, which grants it: a new token. The key must be absent. */
@@ -141,9 +174,9 @@ export class Keyspace {
     this.#assertMayWrite(deadlineMs);
     if (this.#journal !== null) this.#journal.records.push(changeOf(item));
     if (regrant || item.value !== value) this.#grant(item);
-    item.value = value;
     item.writtenMs = this.nowMs;
     const database = this.database(item.db);
+    database.setValue(item, value);
     database.setDeadline(item, deadlineMs);
     database.touch(item);
   }
@@ -330,8 +363,9 @@ export class Keyspace {
       }
       case "changed": {
         const { item } = record;
-        this.database(item.db).setDeadline(item, record.deadlineMs);
-        item.value = record.value;
+        const database = this.database(item.db);
+        database.setDeadline(item, record.deadlineMs);
+        database.setValue(item, record.value);
         item.tokenEpoch = record.tokenEpoch;
         item.tokenCounter = record.tokenCounter;
         item.sinceMs = record.sinceMs;
@@ -345,6 +379,12 @@ export class Keyspace {
         return;
     }
   }
+}
+
+/** By how much a write of this length changes the bytes of the state. */
+export function growthOf(key: string, item: Item | null, valueLength: number): number {
+  if (item === null) return bytesOf(key.length, valueLength);
+  return valueLength - item.value.length;
 }
 
 function toRow(item: Item): StringRow {

@@ -16,6 +16,7 @@ import { isPast, writeDeadline } from "./expire-operations.ts";
 import { isInt64, parseInteger } from "./integers.ts";
 import type { Item } from "./item.ts";
 import type { Keyspace } from "./keyspace.ts";
+import { growthOf } from "./keyspace.ts";
 
 /** SET, SETNX, SETEX, PSETEX, GETSET. */
 export function set(keyspace: Keyspace, operation: SetOperation): Reply {
@@ -75,13 +76,18 @@ export function multiSet(keyspace: Keyspace, operation: MultiSetOperation): Repl
   return onlyIfNone ? 1 : OK;
 }
 
-/** Checked before the first write: a refusal half-way would leave the half that was written. */
+/**
+ * Checked before the first write: a refusal half-way would leave the half that was written. A pair
+ * that makes room does not count for the others, since a key may be named twice.
+ */
 function multiSetRefusal(keyspace: Keyspace, operation: MultiSetOperation): ErrorReply | null {
+  let promised = 0;
   for (const [index, key] of operation.keys.entries()) {
     const item = keyspace.lookup(operation.db, key);
     const { length } = operation.values[index] ?? "";
-    const refusal = keyspace.refusal(operation.db, key, item, length);
+    const refusal = keyspace.refusal(operation.db, key, item, length, promised);
     if (refusal !== null) return refusal;
+    promised += Math.max(0, growthOf(key, item, length));
   }
   return null;
 }
