@@ -33,8 +33,12 @@ export const GROUPS_MAX = 1024;
 
 // --- checkpoints ---------------------------------------------------------------------------------
 
-/** Changed rows after which a group is checkpointed with the next commit: some milliseconds of work. */
-export const CHECKPOINT_ROWS = 2048;
+/**
+ * Changed rows after which a group is checkpointed with the next commit. More rows share more of the
+ * pages they are on, and a lock that comes and goes in between costs no row at all; fewer hold up the
+ * commit that carries them for a shorter time (some 10 ms for rows that lie together, 25 scattered).
+ */
+export const CHECKPOINT_ROWS = 4096;
 
 /** Log bytes of a group after which it is checkpointed even if little of it is still alive. */
 export const CHECKPOINT_LOG_BYTES = 4 * 1024 * 1024;
