@@ -64,7 +64,14 @@ async function run(configuration: Configuration, log: Logger, sink: LogSink): Pr
   // Loaded only now, so that a wrong option is told at once.
   const { startNode } = await import("../node/node.ts");
   try {
-    node = await startNode(configuration, log);
+    const starting = startNode(configuration, log);
+    // Nothing has been acknowledged yet: a start that takes long, or for ever, is simply left.
+    const signal = await Promise.race([asked, starting.then(() => null)]);
+    if (signal !== null) {
+      log.info({ signal }, "stopped before it was ready");
+      return 0;
+    }
+    node = await starting;
   } catch (thrown) {
     if (!(thrown instanceof StartError)) throw thrown;
     complain(thrown.message);
