@@ -84,7 +84,8 @@ export const ERROR_CODES: readonly ErrorCode[] = [
   },
   {
     code: "OOM",
-    meaning: "A bound on memory is reached.",
+    meaning:
+      "A bound on the memory of keys, values or scripts is reached; what frees memory still works.",
     retry: "safe",
     advice: "Wait until locks are freed; where scripts are too many, SCRIPT FLUSH makes room.",
   },
@@ -96,9 +97,10 @@ export const ERROR_CODES: readonly ErrorCode[] = [
   },
   {
     code: "TRYAGAIN",
-    meaning: "The request could not be decided in time and had no effect.",
+    meaning:
+      "The request was not decided in time. It had no effect, unless the text says that its outcome is unknown.",
     retry: "safe",
-    advice: "Retry after a short pause.",
+    advice: "Retry after a short pause; where the outcome is unknown, read first.",
   },
   {
     code: "CLUSTERDOWN",

@@ -188,6 +188,7 @@ suite("tidy/docs: generated parts", (test) => {
     assert.equal(documentedLimits(source), [{ name: "A_BYTES_MAX", reason: "One `TWO`." }]);
     assert.is(limitValue("A_BYTES_MAX", 65_536), "64 KB");
     assert.is(limitValue("BYTES_MAX", 2 * 1024 * 1024), "2 MB");
+    assert.is(limitValue("BYTES_MAX", 2 ** 30), "1 GB");
     assert.is(limitValue("LEASE_MS", 2 ** 52), "2^52 ms");
     assert.is(limitValue("ROWS", 12_345), "12,345");
     assert.is(markdownTable(["a"], [["x|y\nz"]]), "| a |\n|---|\n| x\\|y z |\n");

@@ -33,9 +33,15 @@ export const QUOTED_FIGURES: readonly QuotedFigure[] = [
   { readme: "1,200 and 400 seeds", file: SIMULATION, source: "nodes: 3, seeds: 1_200" },
   { readme: "1,200 and 400 seeds", file: SIMULATION, source: "nodes: 5, seeds: 400" },
   { readme: "some 10 ms after its end", file: LIMITS, source: "EXPIRY_INTERVAL_MS = 10;" },
-  { readme: "2,048 changed rows", file: LIMITS, source: "CHECKPOINT_ROWS = 2048;" },
-  { readme: "4 MB of log", file: LIMITS, source: "CHECKPOINT_LOG_BYTES = 4 * 1024 * 1024;" },
   { readme: "every 500 ms", file: LIMITS, source: "STORAGE_RETRY_MS = 500;" },
+  { readme: "after 5 seconds", file: LIMITS, source: "STORAGE_PATIENCE_MS = 5_000;" },
+  { readme: "every 5 seconds", file: LIMITS, source: "TIME_CARRIED_INTERVAL_MS = 5_000;" },
+  { readme: "up to 5 seconds more", file: LIMITS, source: "TIME_CARRIED_INTERVAL_MS = 5_000;" },
+  {
+    readme: "at most 1 GB a node",
+    file: LIMITS,
+    source: "NODE_STATE_BYTES_MAX = 1024 * 1024 * 1024;",
+  },
   { readme: "at most 2^52 ms", file: LIMITS, source: "EXPIRE_MS_MAX = 2 ** 52;" },
   {
     readme: "at most 2 ms late",

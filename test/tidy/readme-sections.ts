@@ -235,6 +235,7 @@ const KILOBYTE = 1024;
 export function limitValue(name: string, value: number): string {
   if (/(^|_)MS(_|$)/.test(name)) return `${withPowers(value)} ms`;
   if (!/(^|_)BYTES(_|$)/.test(name)) return withPowers(value);
+  if (value % KILOBYTE ** 3 === 0) return `${value / KILOBYTE ** 3} GB`;
   if (value % KILOBYTE ** 2 === 0) return `${value / KILOBYTE ** 2} MB`;
   if (value % KILOBYTE === 0) return `${value / KILOBYTE} KB`;
   return `${withPowers(value)} bytes`;
