@@ -15,6 +15,7 @@ import {
   readSync,
   rmdirSync,
   statSync,
+  truncateSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { assert } from "../base/assert.ts";
@@ -137,15 +138,18 @@ async function openChecked(options: StorageOptions): Promise<OpenFolder> {
   const { directory, create } = options;
   const root = open(directory);
   let owner: FolderOwner | null = null;
+  let sizeBefore: number | null = null;
   try {
-    check(root, options);
+    if (isWhole(extent(root, directory))) check(root, options);
     owner = await ownFolder(directory, (change) => root.transactionSync(change, SYNCHRONOUS));
     // Again, now that nobody else changes it: another process may have filled it in between.
+    sizeBefore = complete(root, directory);
     const meta = check(root, options);
     const environment = await initialize(root, meta, create);
     return new OwnedFolder(directory, meta ?? create, environment, owner);
   } catch (thrown) {
     await root.close();
+    if (sizeBefore !== null) truncateSync(join(directory, DATA_FILE), sizeBefore);
     owner?.release();
     throw thrown instanceof StorageOpenError ? thrown : unwritable(directory, thrown);
   }
@@ -169,7 +173,6 @@ function open(directory: string): Root {
 
 /** The identity of the folder, or null for a new one. */
 function check(root: Root, { directory, expect }: StorageOptions): FolderMeta | null {
-  checkSize(root, directory);
   const table = openTable(root, "folder", false);
   if (table === null) {
     if (statistics(root, "entryCount") === 0) return null;
@@ -194,15 +197,55 @@ function check(root: Root, { directory, expect }: StorageOptions): FolderMeta | 
   return decoded.meta;
 }
 
-/** A data file shorter than it says would end the process with a signal once its end is touched. */
-function checkSize(root: Root, directory: string): void {
-  const needed = (statistics(root, "lastPageNumber") + 1) * statistics(root, "pageSize");
-  const { size } = statSync(join(directory, DATA_FILE));
-  if (size >= needed) return;
-  throw new StorageOpenError(
-    "corrupt",
-    `the data folder ${directory} is damaged: ${DATA_FILE} has ${size} bytes of at least ${needed}; restore it from a backup`,
-  );
+interface Extent {
+  /** Bytes the data file has. */
+  readonly size: number;
+  /** Bytes it has once each page that LMDB has numbered is written. */
+  readonly numbered: number;
+}
+
+function extent(root: Root, directory: string): Extent {
+  return {
+    size: statSync(join(directory, DATA_FILE)).size,
+    numbered: (statistics(root, "lastPageNumber") + 1) * statistics(root, "pageSize"),
+  };
+}
+
+function isWhole({ size, numbered }: Extent): boolean {
+  return size >= numbered;
+}
+
+/**
+ * Fills a data file up to its last page, and returns the size it had, or null if nothing was missing.
+ *
+ * A page that a transaction takes and gives back is numbered and never written, so a file may end
+ * before its last page and miss nothing. A file that was cut looks the same, and touching what it
+ * lacks would end the process with a signal. Filled up, both can be read: LMDB knows a page of zeros
+ * for none of its own, and records carry checksums.
+ */
+function complete(root: Root, directory: string): number | null {
+  const { size, numbered } = extent(root, directory);
+  if (size >= numbered) return null;
+  const path = join(directory, DATA_FILE);
+  truncateSync(path, numbered);
+  try {
+    readEveryPage(root);
+  } catch {
+    truncateSync(path, size);
+    throw new StorageOpenError(
+      "corrupt",
+      `the data folder ${directory} is damaged: ${DATA_FILE} has ${size} bytes of at least ${numbered}; restore it from a backup`,
+    );
+  }
+  return size;
+}
+
+/** Throws what LMDB throws when a page of a table is none. */
+function readEveryPage(root: Root): void {
+  for (const name of root.getKeys({ snapshot: true })) {
+    const table = openTable(root, Buffer.from(name).toString("latin1"), false);
+    if (table !== null) for (const _ of table.getKeys({ snapshot: true }));
+  }
 }
 
 function statistics(root: Root, name: string): number {

@@ -1,8 +1,16 @@
 /** Refusals of a data folder: each with its code, one line that says what to do, nothing touched. */
 import * as assert from "uvu/assert";
-import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { open } from "lmdb";
+import { openRoot, openTable, SYNCHRONOUS } from "../../src/storage/environment.ts";
 import { openStorage } from "../../src/storage/lmdb-storage.ts";
 import { suite } from "../support/suite.ts";
 import { accepted, commit, logOf, META, refusal, withFolder, withStorage } from "./support.ts";
@@ -109,6 +117,50 @@ suite(
 
         assert.is(code, "corrupt");
         assert.match(message, /65536 bytes of at least/);
+      }));
+
+    test("a data file that lacks pages at its end which nothing uses opens", () =>
+      withFolder(async (directory) => {
+        await create(directory);
+        const root = openRoot(directory, META.groups);
+        const log = openTable(root, "log", false);
+        assert.ok(log);
+        const key = Uint8Array.of(255);
+        root.transactionSync(() => log.putSync(key, new Uint8Array(1_000_000)), SYNCHRONOUS);
+        // The pages come free, and the ones in use move away from the end.
+        for (let turn = 0; turn < 4; turn += 1) {
+          root.transactionSync(() => log.putSync(key, new Uint8Array(turn)), SYNCHRONOUS);
+        }
+        root.transactionSync(() => log.removeSync(key), SYNCHRONOUS);
+        await root.close();
+        // Pages at the end that nothing uses, as if they had never been written.
+        const file = join(directory, "data.mdb");
+        const size = statSync(file).size - 400_000;
+        truncateSync(file, size - (size % 4096));
+
+        await withStorage(directory, async (opened) => {
+          assert.is(logOf(opened, 0).length, 1);
+          await commit(opened.storage, { log: [accepted(0, 2)] });
+        });
+
+        await withStorage(directory, (opened) => {
+          assert.is(logOf(opened, 0).length, 2);
+        });
+      }));
+
+    test("a refused data file that was cut short stays as it is", () =>
+      withFolder(async (directory) => {
+        await withStorage(directory, async ({ storage }) => {
+          await commit(storage, { log: [accepted(0, 1, 1_000_000)] });
+        });
+        for (const bytes of [64 * 1024, 12 * 1024]) {
+          truncateSync(join(directory, "data.mdb"), bytes);
+
+          assert.is((await refusal(directory)).code, "corrupt");
+
+          assert.is(statSync(join(directory, "data.mdb")).size, bytes);
+          assert.equal(readdirSync(directory).sort(), ["data.mdb", "lock.mdb"]);
+        }
       }));
 
     test("a path that is a file, or below a file, is refused", () =>
