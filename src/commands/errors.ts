@@ -97,10 +97,17 @@ export const ERROR_CODES: readonly ErrorCode[] = [
   },
   {
     code: "TRYAGAIN",
-    meaning:
-      "The request was not decided in time. It had no effect, unless the text says that its outcome is unknown.",
+    meaning: "The request was not taken, for a reason that will pass. It had no effect.",
     retry: "safe",
-    advice: "Retry after a short pause; where the outcome is unknown, read first.",
+    advice: "Retry after a short pause.",
+  },
+  {
+    code: "UNKNOWN",
+    meaning:
+      "Nobody knows yet whether the request took effect: it waits for a disk that does not answer, and may still happen.",
+    retry: "after-change",
+    advice:
+      "Read the key first: it tells. Clients do not retry this code by themselves, as they do TRYAGAIN.",
   },
   {
     code: "CLUSTERDOWN",

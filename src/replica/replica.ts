@@ -387,7 +387,7 @@ export class Replica {
 
   #answerUnknown(failure: Error): void {
     const reply = errorReply(
-      `TRYAGAIN the outcome is unknown: the disk has not taken the write yet (${failure.message}); ` +
+      `UNKNOWN the outcome is not known: the disk has not taken the write yet (${failure.message}); ` +
         "it may still take effect, so read before you retry",
     );
     for (const group of this.#groups) group.abandonInFlight(reply);
