@@ -105,4 +105,6 @@ export interface Recovery {
    * slot may come several times; the last one is the one with the highest ballot.
    */
   log(group: GroupId, visit: (record: AcceptedRecord) => void): void;
+  /** The error that ends a start whose reader found that `place` of what it was given is not whole. */
+  damage(place: string, reason: string): Error;
 }

@@ -87,7 +87,8 @@ export class Machine {
   readonly #environment: ScriptEnvironment;
   #nowMs: Millis = 0;
   #appliedSlot: Slot = 0;
-  #restoring = false;
+  /** What the restore that is under way began with. */
+  #restoring: MachineMeta | null = null;
   readonly #expiredPerEntryMax: number;
 
   constructor(options: MachineOptions) {
@@ -140,7 +141,7 @@ export class Machine {
    * no entry may be left out. `reads`, in order of their places, run between the operations.
    */
   apply(entry: Entry, slot: Slot, reads: readonly PlacedRead[] = NO_READS): Reply[] {
-    assert(!this.#restoring, "a restore must be finished first");
+    assert(this.#restoring === null, "a restore must be finished first");
     assert(slot > this.#appliedSlot, "slots are applied in order, each once");
     assert(entry.nowMs >= this.#nowMs, "group time never goes back");
     assert(Number.isSafeInteger(entry.nowMs), "stamps are whole milliseconds");
@@ -182,7 +183,7 @@ export class Machine {
     context: { readonly nowMs: Millis; readonly wallMs: WallMillis },
   ): Reply {
     assert(!isWrite(operation), "a write passes through the log");
-    assert(!this.#restoring, "a restore must be finished first");
+    assert(this.#restoring === null, "a restore must be finished first");
     const nowMs = Math.max(context.nowMs, this.#nowMs);
     this.#keyspace.begin({ nowMs, wallMs: context.wallMs }, true);
     return this.#execute(operation);
@@ -237,10 +238,10 @@ export class Machine {
    * the state at {@link appliedSlot}.
    */
   takeCheckpoint(leftoversMax: number = CHECKPOINT_LEFTOVERS_MAX): Checkpoint {
-    assert(!this.#restoring, "a restore must be finished first");
-    const removed = this.#rows.takeRemoved();
-    const changed: StateRow[] = this.#keyspace.takeChanged(removed, leftoversMax);
+    assert(this.#restoring === null, "a restore must be finished first");
+    const changed: StateRow[] = this.#keyspace.takeChanged(leftoversMax);
     for (const script of this.#scripts.takeChanged()) changed.push(script);
+    const removed = this.#rows.takeRemoved();
     changed.sort((a, b) => a.row - b.row);
     removed.sort((a, b) => a - b);
     return { meta: this.#meta(), changed, removed };
@@ -248,33 +249,43 @@ export class Machine {
 
   /** Begins a restore into a new machine; then every row, then {@link finishRestore}. */
   restoreMeta(meta: MachineMeta): void {
-    assert(this.#appliedSlot === 0 && !this.#restoring, "only a new machine is restored");
-    this.#restoring = true;
+    assert(this.#appliedSlot === 0 && this.#restoring === null, "only a new machine is restored");
+    this.#restoring = meta;
     this.#nowMs = meta.nowMs;
     this.#rows.next = meta.nextRow;
     this.#keyspace.restoreMeta(meta);
     this.#scripts.restoreFlushedBelow(meta.scriptsFlushedBelow);
   }
 
-  /** Takes one stored row; rows come in ascending order of row id. */
-  restoreRow(row: StateRow): void {
-    assert(this.#restoring, "the meta record comes first");
-    assert(row.row < this.#rows.next, "a row is older than its checkpoint");
+  /**
+   * Takes one stored row; rows come in ascending order of row id. Returns false for a row that does
+   * not belong to those before it: the storage is damaged, and the machine cannot be used.
+   */
+  restoreRow(row: StateRow): boolean {
+    assert(this.#restoring !== null, "the meta record comes first");
+    if (row.row >= this.#rows.next) return false;
     switch (row.kind) {
       case "string":
-        this.#keyspace.restoreRow(row);
-        return;
+        return this.#keyspace.restoreRow(row);
       case "script":
-        this.#scripts.restoreRow(row);
-        return;
+        return this.#scripts.restoreRow(row);
     }
   }
 
-  /** Ends a restore; entries go on after `appliedSlot`. */
-  finishRestore(appliedSlot: Slot): void {
-    assert(this.#restoring, "the meta record comes first");
-    this.#restoring = false;
+  /**
+   * Ends a restore; entries go on after `appliedSlot`. Returns what is wrong with the rows, or null
+   * when they are those that the checkpoint was written with.
+   */
+  finishRestore(appliedSlot: Slot): string | null {
+    const meta = this.#restoring;
+    assert(meta !== null, "the meta record comes first");
+    this.#restoring = null;
     this.#appliedSlot = appliedSlot;
+    const { storedRows, storedDigest } = this.#rows;
+    if (storedRows !== meta.storedRows) {
+      return `${meta.storedRows} rows were written, ${storedRows} are there`;
+    }
+    return storedDigest === meta.storedDigest ? null : "some rows are not those that were written";
   }
 
   /**
@@ -298,6 +309,8 @@ export class Machine {
       tokenCounter: this.#keyspace.tokenCounter,
       flushedBelow: [...this.#keyspace.flushedBelow],
       scriptsFlushedBelow: this.#scripts.flushedBelow,
+      storedRows: this.#rows.storedRows,
+      storedDigest: this.#rows.storedDigest,
     };
   }
 

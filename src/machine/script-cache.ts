@@ -13,6 +13,7 @@ import {
 } from "../base/limits.ts";
 import type { Digest } from "./digest.ts";
 import type { RowLedger } from "./row-ledger.ts";
+import { markOf, NOT_STORED } from "./row-ledger.ts";
 import type { ScriptRow } from "./state.ts";
 
 interface Script {
@@ -93,6 +94,7 @@ export class ScriptCache {
   takeChanged(): ScriptRow[] {
     const changed: ScriptRow[] = [];
     for (const script of this.#dirty.values()) {
+      this.#rows.store(NOT_STORED, scriptMark(script.row));
       script.stored = true;
       const { row, sha, body, loaded } = script;
       changed.push({ kind: "script", row, sha, body, loaded });
@@ -105,10 +107,19 @@ export class ScriptCache {
     this.#flushedBelow = row;
   }
 
-  /** Takes a row of a checkpoint; rows come in ascending order of row id. */
-  restoreRow({ row, sha, body, loaded }: ScriptRow): void {
-    if (row < this.#flushedBelow) this.#rows.remove(row);
-    else this.#link({ row, sha, body, loaded, stored: true });
+  /**
+   * Takes a row of a checkpoint; rows come in ascending order of row id. Returns false for a script
+   * that another row has already.
+   */
+  restoreRow({ row, sha, body, loaded }: ScriptRow): boolean {
+    this.#rows.store(NOT_STORED, scriptMark(row));
+    if (row < this.#flushedBelow) {
+      this.#rows.remove(row, scriptMark(row));
+      return true;
+    }
+    if (this.#find(sha) !== null) return false;
+    this.#link({ row, sha, body, loaded, stored: true });
+    return true;
   }
 
   /** Adds everything that replicas must agree on. */
@@ -155,6 +166,11 @@ export class ScriptCache {
       this.#evaluatedBytes -= script.body.length;
     }
     this.#dirty.delete(script.row);
-    if (script.stored) this.#rows.remove(script.row);
+    if (script.stored) this.#rows.remove(script.row, scriptMark(script.row));
   }
+}
+
+/** A script's row is written once and never changed. */
+function scriptMark(row: number): number {
+  return markOf({ row, tokenCounter: 0, deadlineMs: 0, writtenMs: 0 });
 }

@@ -54,6 +54,10 @@ export interface MachineMeta {
   readonly flushedBelow: readonly number[];
   /** Script rows with a lower id were flushed and may still lie on disk. */
   readonly scriptsFlushedBelow: number;
+  /** How many rows are stored with this checkpoint, those below a watermark included. */
+  readonly storedRows: number;
+  /** The sum of their marks, 32 bits, see `row-ledger.ts`: a start checks that these are the rows. */
+  readonly storedDigest: number;
 }
 
 /** What changed since the last {@link Checkpoint}; handed over, never shared. */

@@ -24,7 +24,10 @@ export interface RecoveryOptions {
   readonly onScriptBodyNeeded: ScriptBodyNeeded;
 }
 
-/** The group as it was when its last durable commit was made; nothing of its log is applied yet. */
+/**
+ * The group as it was when its last durable commit was made; nothing of its log is applied yet.
+ * Throws the storage's error where what it gives is not all that was written.
+ */
 export function recoverGroup(options: RecoveryOptions): GroupReplica {
   const { id, recovery, clock } = options;
   const machine = new Machine({
@@ -43,16 +46,23 @@ export function recoverGroup(options: RecoveryOptions): GroupReplica {
     recovery.rows(id, (row, bytes) => {
       const stateRow = decodeStateRow(bytes);
       assert(stateRow !== null, "the storage has verified the row's bytes");
-      assert(stateRow.row === row, "a row lies under its own id");
-      machine.restoreRow(stateRow);
+      if (stateRow.row !== row || !machine.restoreRow(stateRow)) {
+        throw recovery.damage(`row ${row} of group ${id}`, "it does not belong there");
+      }
     });
-    machine.finishRestore(appliedSlot);
+    const fault = machine.finishRestore(appliedSlot);
+    if (fault !== null) throw recovery.damage(`the state of group ${id}`, fault);
   }
   // A slot that was accepted again under a higher ballot comes again, later.
   const accepted = new Map<Slot, AcceptedRecord>();
   recovery.log(id, (record) => {
     if (record.slot > appliedSlot) accepted.set(record.slot, record);
   });
+  // A member that is alone accepts one slot after the other, so a slot that is not there was lost.
+  for (let slot = appliedSlot + 1; slot <= appliedSlot + accepted.size; slot += 1) {
+    if (accepted.has(slot)) continue;
+    throw recovery.damage(`the log of group ${id}`, `slot ${slot} is missing`);
+  }
   const paxos = new PaxosGroup(
     { self: options.self, members: [options.self], window: WINDOW_SLOTS },
     { promised: recovery.promise(id), accepted: [...accepted.values()], appliedSlot },

@@ -8,6 +8,7 @@
  *   maps behind. Beyond it the package grows the map by itself.
  */
 import { open, type Database, type RootDatabase } from "lmdb";
+import { present } from "../base/assert.ts";
 
 /** A table with bytes as keys and values. */
 export type Table = Database<Uint8Array, Uint8Array>;
@@ -50,9 +51,21 @@ export function openTable(root: Root, name: string, create: boolean): Table | nu
   return (root.openDB<Uint8Array, Uint8Array>(options) as Table | undefined) ?? null;
 }
 
-/** All tables of the environment, created where they are missing. */
-export function openTables(root: Root, groups: number): Environment {
-  const table = (name: string): Table => openTable(root, name, true) as Table;
+/**
+ * All tables of the environment; null when one is missing and they are not to be created. A folder
+ * gets them all with its identity: one that is missing later was lost, and an empty one in its place
+ * would hide that.
+ */
+export function openTables(root: Root, groups: number, create: boolean): Environment | null {
+  const names = ["folder", "groups", "log"];
+  for (let group = 0; group < groups; group++) names.push(`rows-${group}`);
+  const tables = new Map<string, Table>();
+  for (const name of names) {
+    const opened = openTable(root, name, create);
+    if (opened === null) return null;
+    tables.set(name, opened);
+  }
+  const table = (name: string): Table => present(tables.get(name), "the table was opened");
   return {
     root,
     folder: table("folder"),

@@ -18,7 +18,7 @@ import {
   truncateSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { assert } from "../base/assert.ts";
+import { assert, present } from "../base/assert.ts";
 import type { NodeId } from "../base/ids.ts";
 import {
   openRoot,
@@ -40,7 +40,7 @@ import {
   OWNER_FILE,
   type FolderMeta,
 } from "./format.ts";
-import { StorageOpenError } from "./open-error.ts";
+import { isDamage, StorageOpenError } from "./open-error.ts";
 
 export interface StorageOptions {
   /** Absolute or relative to the working directory; created if missing. */
@@ -145,13 +145,13 @@ async function openChecked(options: StorageOptions): Promise<OpenFolder> {
     // Again, now that nobody else changes it: another process may have filled it in between.
     sizeBefore = complete(root, directory);
     const meta = check(root, options);
-    const environment = await initialize(root, meta, create);
+    const environment = await initialize(directory, root, meta, create);
     return new OwnedFolder(directory, meta ?? create, environment, owner);
   } catch (thrown) {
     await root.close();
     if (sizeBefore !== null) truncateSync(join(directory, DATA_FILE), sizeBefore);
     owner?.release();
-    throw thrown instanceof StorageOpenError ? thrown : unwritable(directory, thrown);
+    throw thrown instanceof StorageOpenError ? thrown : unusable(directory, thrown);
   }
 }
 
@@ -166,8 +166,7 @@ function open(directory: string): Root {
         `the data folder ${directory} was written by another version of LMDB; use the version of Paxlock that wrote it`,
       );
     }
-    if (code === MDB_INVALID) throw notOurs(directory, `its ${DATA_FILE} is not a data file`);
-    throw unwritable(directory, thrown);
+    throw unusable(directory, thrown);
   }
 }
 
@@ -283,13 +282,18 @@ function checkExpected(
 
 /** The tables; those of a new folder are made in one transaction with its identity. */
 async function initialize(
+  directory: string,
   root: Root,
   meta: FolderMeta | null,
   create: FolderMeta,
 ): Promise<Environment> {
-  if (meta !== null) return openTables(root, meta.groups);
+  if (meta !== null) {
+    const environment = openTables(root, meta.groups, false);
+    if (environment !== null) return environment;
+    throw damaged(directory, "a table is missing");
+  }
   return root.transactionSync(() => {
-    const environment = openTables(root, create.groups);
+    const environment = present(openTables(root, create.groups, true), "tables are created");
     environment.folder.putSync(META_KEY, encodeFolderMeta(create));
     return environment;
   }, SYNCHRONOUS);
@@ -336,6 +340,18 @@ function notOurs(directory: string, reason: string): StorageOpenError {
   );
 }
 
+/** What LMDB says of a file that {@link checkFiles} took for one of its own. */
+function unusable(directory: string, thrown: unknown): StorageOpenError {
+  return isDamage(thrown) ? damaged(directory, thrown.message) : unwritable(directory, thrown);
+}
+
+function damaged(directory: string, reason: string): StorageOpenError {
+  return new StorageOpenError(
+    "corrupt",
+    `the data folder ${directory} is damaged: ${reason}; restore the folder from a backup, and check the disk`,
+  );
+}
+
 function unwritable(directory: string, thrown: unknown): StorageOpenError {
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
   return new StorageOpenError(
@@ -355,4 +371,3 @@ const HEAD_BYTES = 32;
 const MAGIC_PLACE = 24;
 const LMDB_MAGIC = 0xbeefc0de;
 const MDB_VERSION_MISMATCH = -30794;
-const MDB_INVALID = -30793;

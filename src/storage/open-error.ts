@@ -29,3 +29,22 @@ export class StorageOpenError extends Error {
     this.code = code;
   }
 }
+
+/** LMDB's codes for a file that is not what it wrote, and for states that only such a file leads to. */
+const DAMAGE_CODES: ReadonlySet<unknown> = new Set([
+  -30797, // MDB_PAGE_NOTFOUND
+  -30796, // MDB_CORRUPTED
+  -30795, // MDB_PANIC
+  -30793, // MDB_INVALID
+  -30787, // MDB_CURSOR_FULL
+  -30786, // MDB_PAGE_FULL
+  -30784, // MDB_INCOMPATIBLE
+  -30782, // MDB_BAD_TXN
+  -30781, // MDB_BAD_VALSIZE
+  -30779, // MDB_PROBLEM
+]);
+
+/** Whether an error of LMDB says that the data file is damaged. */
+export function isDamage(thrown: unknown): thrown is Error {
+  return thrown instanceof Error && DAMAGE_CODES.has((thrown as { code?: unknown }).code);
+}

@@ -51,10 +51,7 @@ class WriterThread {
       const list = this.#take(Atomics.load(this.#data.control, LENGTH_WORD));
       // Opened at the first commit, when the recovering thread has closed its own: the map of a
       // shared environment would keep every page that the recovery has read in resident memory.
-      this.#environment ??= openTables(
-        openRoot(this.#data.directory, this.#data.groups),
-        this.#data.groups,
-      );
+      this.#environment ??= this.#open();
       runWriteList(this.#environment, list);
       return { kind: "durable" };
     } catch (thrown) {
@@ -62,6 +59,11 @@ class WriterThread {
       this.#close();
       return { kind: "failed", reason: this.#reason(thrown) };
     }
+  }
+
+  #open(): Environment {
+    const { directory, groups } = this.#data;
+    return present(openTables(openRoot(directory, groups), groups, false), "no table was removed");
   }
 
   /** LMDB reports the partial write at the end of a full disk as an input/output error. */

@@ -4,7 +4,8 @@
  * ```
  * row    = kind:u8 (1 string, 2 script)  row:varint  the fields of its kind  check:u32
  * meta   = version:u8 (1)  nowMs:number  nextRow:varint  tokenEpoch:varint  tokenCounter:varint
- *          count:varint  flushedBelow:varint × count  scriptsFlushedBelow:varint  check:u32
+ *          count:varint  flushedBelow:varint × count  scriptsFlushedBelow:varint
+ *          storedRows:varint  storedDigest:u32  check:u32
  * string = db:u8  key:text  value:text  deadlineMs:number  tokenEpoch:varint  tokenCounter:varint
  *          sinceMs:number  writtenMs:number
  * script = sha:text  body:text  loaded:u8 (0 or 1)
@@ -119,6 +120,8 @@ export function encodeMachineMeta(meta: MachineMeta): Uint8Array {
   scratch.varint(meta.flushedBelow.length);
   for (const row of meta.flushedBelow) scratch.varint(row);
   scratch.varint(meta.scriptsFlushedBelow);
+  scratch.varint(meta.storedRows);
+  scratch.u32(meta.storedDigest);
   return takeChecked();
 }
 
@@ -134,8 +137,19 @@ export function decodeMachineMeta(bytes: Uint8Array): MachineMeta | null {
   const flushedBelow: number[] = [];
   for (let index = 0; index < count; index++) flushedBelow.push(reader.varint());
   const scriptsFlushedBelow = reader.varint();
+  const storedRows = reader.varint();
+  const storedDigest = reader.u32();
   if (!reader.finished()) return null;
-  return { nowMs, nextRow, tokenEpoch, tokenCounter, flushedBelow, scriptsFlushedBelow };
+  return {
+    nowMs,
+    nextRow,
+    tokenEpoch,
+    tokenCounter,
+    flushedBelow,
+    scriptsFlushedBelow,
+    storedRows,
+    storedDigest,
+  };
 }
 
 /** Whether the bytes of a row or of the group-wide state are as they were written. */

@@ -1,6 +1,7 @@
 /** Checkpoints: what they hand out, what they cost, and that a restore is the state again. */
 import * as assert from "uvu/assert";
 import { CHECKPOINT_LEFTOVERS_MAX, CHECKPOINT_ROWS } from "../../src/base/limits.ts";
+import type { StateRow } from "../../src/machine/state.ts";
 import { suite } from "../support/suite.ts";
 import {
   append,
@@ -174,6 +175,40 @@ suite("machine/checkpoint", (test) => {
     assert.is(disk.restore().digest(), rig.machine.digest());
   });
 
+  test("a restore tells whether each row is there, in the version that was written", () => {
+    const rig = new Rig();
+    const disk = new Disk();
+    rig.apply(mset({ a: "1", b: "2", c: "3" }), evaluation({ steps: [], end: "done" }));
+    disk.write(rig.machine);
+    const old = new Map(disk.rows);
+    rig.pass(1).apply(set("b", "2"), { kind: "flush", db: 1 }, set("d", "4"));
+    disk.write(rig.machine);
+    const faultWithout = (change: (rows: Map<number, StateRow>) => void): string | null => {
+      const { meta } = disk;
+      assert.ok(meta !== null);
+      const rows = new Map(disk.rows);
+      change(rows);
+      const machine = newMachine();
+      machine.restoreMeta(meta);
+      for (const row of rows.values()) assert.ok(machine.restoreRow(row));
+      return machine.finishRestore(disk.appliedSlot);
+    };
+    assert.is(disk.rows.size, 5);
+
+    assert.is(
+      faultWithout(() => undefined),
+      null,
+    );
+    for (const row of disk.rows.keys()) {
+      const fault = faultWithout((rows) => rows.delete(row));
+      assert.is(fault, "5 rows were written, 4 are there");
+    }
+    const fault = faultWithout((rows) => {
+      for (const [row, stale] of old) rows.set(row, stale);
+    });
+    assert.is(fault, "some rows are not those that were written");
+  });
+
   test("a restore begins with the meta record, in a new machine, and must be finished", () => {
     const rig = new Rig();
     const disk = new Disk();
@@ -192,9 +227,8 @@ suite("machine/checkpoint", (test) => {
     }, /only a new machine/);
     machine.restoreMeta(meta);
     machine.restoreRow(row);
-    assert.throws(() => {
-      machine.restoreRow(row);
-    }, /one row|ascend/);
+    assert.is(machine.restoreRow(row), false, "a key has one row");
+    assert.is(machine.restoreRow({ ...row, row: meta.nextRow }), false, "rows end with the meta");
     assert.throws(() => machine.apply({ nowMs: 9_999, wallMs: 0, operations: [] }, 9), /finished/);
   });
 });

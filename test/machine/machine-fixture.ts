@@ -260,8 +260,11 @@ export class Disk {
     const machine = newMachine(options);
     if (this.meta === null) return machine;
     machine.restoreMeta(this.meta);
-    for (const row of this.sorted()) machine.restoreRow(row);
-    machine.finishRestore(this.appliedSlot);
+    for (const row of this.sorted()) {
+      if (!machine.restoreRow(row)) throw new Error(`row ${row.row} does not fit`);
+    }
+    const fault = machine.finishRestore(this.appliedSlot);
+    if (fault !== null) throw new Error(fault);
     return machine;
   }
 

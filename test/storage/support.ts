@@ -81,6 +81,8 @@ export function metaBytes(nextRow: number): Uint8Array {
     tokenCounter: nextRow,
     flushedBelow: new Array<number>(16).fill(0),
     scriptsFlushedBelow: 0,
+    storedRows: 0,
+    storedDigest: 0,
   });
 }
 

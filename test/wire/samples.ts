@@ -140,6 +140,8 @@ export const machineMeta: fc.Arbitrary<MachineMeta> = fc.record(
     tokenCounter: row,
     flushedBelow: fc.array(row, { minLength: 16, maxLength: 16 }),
     scriptsFlushedBelow: row,
+    storedRows: row,
+    storedDigest: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
   },
   { noNullPrototype: true },
 );
@@ -280,4 +282,6 @@ export const goldenMeta: MachineMeta = {
   tokenCounter: 2 ** 48 - 1,
   flushedBelow: [7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2 ** 40],
   scriptsFlushedBelow: 12,
+  storedRows: 300,
+  storedDigest: 0xfedcba98,
 };

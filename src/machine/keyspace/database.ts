@@ -110,14 +110,11 @@ export class Database {
     item.dirtyIndex = CLEAN;
   }
 
-  /** Hands over the changed items, which count as clean and stored from now on. */
+  /** Hands over the changed items, which count as clean from now on. */
   takeDirty(): readonly Item[] {
     const taken = this.#dirty;
     this.#dirty = [];
-    for (const item of taken) {
-      item.dirtyIndex = CLEAN;
-      item.stored = true;
-    }
+    for (const item of taken) item.dirtyIndex = CLEAN;
     return taken;
   }
 

@@ -2,6 +2,7 @@
 import type { HeapItem } from "../../base/heap.ts";
 import { NOT_IN_HEAP } from "../../base/heap.ts";
 import type { Millis } from "../../base/ids.ts";
+import { NOT_STORED } from "../row-ledger.ts";
 
 /** The `dirtyIndex` of an item that is as the last checkpoint has it. */
 export const CLEAN = -1;
@@ -30,8 +31,8 @@ export class Item implements HeapItem {
   heapIndex = NOT_IN_HEAP;
   /** Place among the rows changed since the last checkpoint, or {@link CLEAN}. */
   dirtyIndex = CLEAN;
-  /** A checkpoint has handed out this row, so that its end must be told to the storage. */
-  stored = false;
+  /** The mark of the version that a checkpoint has handed out, whose end must be told to the storage. */
+  storedMark = NOT_STORED;
 
   constructor(db: number, row: number, key: string, value: string) {
     this.db = db;

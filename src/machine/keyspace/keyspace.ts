@@ -16,6 +16,7 @@ import type { ErrorReply } from "../../base/reply.ts";
 import type { Digest } from "../digest.ts";
 import { KEY_TOO_LONG, STATE_TOO_LARGE, TOO_MANY_KEYS, VALUE_TOO_LONG } from "../errors.ts";
 import type { RowLedger } from "../row-ledger.ts";
+import { markOf, NOT_STORED } from "../row-ledger.ts";
 import type { MachineMeta, StringRow } from "../state.ts";
 import { bytesOf } from "../state-bytes.ts";
 import { Database } from "./database.ts";
@@ -184,7 +185,7 @@ export class Keyspace {
   remove(item: Item): void {
     assert(!this.#reading, "a read changes nothing [K2]");
     this.database(item.db).remove(item);
-    if (item.stored) this.#rows.remove(item.row);
+    if (item.storedMark !== NOT_STORED) this.#rows.remove(item.row, item.storedMark);
     if (this.#journal !== null) this.#journal.records.push({ kind: "removed", item });
   }
 
@@ -263,14 +264,19 @@ export class Keyspace {
     return this.#leftovers.size;
   }
 
-  /** Hands over the changed keys, and adds rows left over by flushes to `removed`. */
-  takeChanged(removed: number[], leftoversMax: number): StringRow[] {
+  /** Hands over the changed keys, and removes rows left over by flushes. */
+  takeChanged(leftoversMax: number): StringRow[] {
     assert(this.#journal === null, "checkpoints are taken between entries");
     const changed: StringRow[] = [];
     for (const database of this.#databases) {
-      for (const item of database.takeDirty()) changed.push(toRow(item));
+      for (const item of database.takeDirty()) {
+        const mark = markOf(item);
+        this.#rows.store(item.storedMark, mark);
+        item.storedMark = mark;
+        changed.push(toRow(item));
+      }
     }
-    this.#leftovers.take(leftoversMax, removed);
+    this.#leftovers.take(leftoversMax, this.#rows);
     return changed;
   }
 
@@ -280,22 +286,28 @@ export class Keyspace {
     for (let db = 0; db < DATABASES; db += 1) this.#flushedBelow[db] = meta.flushedBelow[db] ?? 0;
   }
 
-  /** Takes a row of a checkpoint; rows come in ascending order of row id. */
-  restoreRow(row: StringRow): void {
+  /**
+   * Takes a row of a checkpoint; rows come in ascending order of row id. Returns false for a key that
+   * another row has already.
+   */
+  restoreRow(row: StringRow): boolean {
+    const mark = markOf(row);
+    this.#rows.store(NOT_STORED, mark);
     if (row.row < (this.#flushedBelow[row.db] ?? 0)) {
-      this.#leftovers.addRow(row.row);
-      return;
+      this.#leftovers.addRow(row.row, mark);
+      return true;
     }
+    const database = this.database(row.db);
+    if (database.get(row.key) !== undefined) return false;
     const item = new Item(row.db, row.row, row.key, row.value);
     item.deadlineMs = row.deadlineMs;
     item.tokenEpoch = row.tokenEpoch;
     item.tokenCounter = row.tokenCounter;
     item.sinceMs = row.sinceMs;
     item.writtenMs = row.writtenMs;
-    item.stored = true;
-    const database = this.database(row.db);
-    assert(database.get(row.key) === undefined, "a key has one row");
+    item.storedMark = mark;
     database.append(item);
+    return true;
   }
 
   /** Adds everything that replicas must agree on. */
@@ -356,7 +368,7 @@ export class Keyspace {
         const { item } = record;
         const database = this.database(item.db);
         database.restore(item);
-        if (item.stored) this.#rows.unremove();
+        if (item.storedMark !== NOT_STORED) this.#rows.unremove();
         // It may have been clean; to hand it out once more does no harm.
         database.touch(item);
         return;

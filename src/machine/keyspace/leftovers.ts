@@ -3,13 +3,15 @@
  * restart ignores them; they are cleared away in portions, since one transaction that removes a
  * million rows would stall every group of the node.
  */
+import type { RowLedger } from "../row-ledger.ts";
+import { NOT_STORED } from "../row-ledger.ts";
 import type { Item } from "./item.ts";
 import type { RowList } from "./row-list.ts";
 
 export class Leftovers {
   readonly #lists: RowList<Item>[] = [];
   /** Row ids that a restore found below a watermark. */
-  readonly #rows: number[] = [];
+  readonly #rows: { readonly row: number; readonly mark: number }[] = [];
   #size = 0;
 
   /** How many rows are left to look at. */
@@ -27,17 +29,17 @@ export class Leftovers {
     this.#size -= this.#lists.pop()?.size ?? 0;
   }
 
-  addRow(row: number): void {
-    this.#rows.push(row);
+  addRow(row: number, mark: number): void {
+    this.#rows.push({ row, mark });
     this.#size += 1;
   }
 
-  /** Looks at about `limit` rows and adds those that were stored to `removed`. */
-  take(limit: number, removed: number[]): void {
+  /** Looks at about `limit` rows and removes those that were stored. */
+  take(limit: number, ledger: RowLedger): void {
     let left = limit;
     while (left > 0 && this.#rows.length > 0) {
-      for (const row of this.#rows.splice(-left)) {
-        removed.push(row);
+      for (const { row, mark } of this.#rows.splice(-left)) {
+        ledger.remove(row, mark);
         left -= 1;
         this.#size -= 1;
       }
@@ -47,7 +49,9 @@ export class Leftovers {
       if (list === undefined) return;
       const items = list.takeLast(left);
       if (items.length === 0) this.#lists.shift();
-      for (const item of items) if (item.stored) removed.push(item.row);
+      for (const { row, storedMark } of items) {
+        if (storedMark !== NOT_STORED) ledger.remove(row, storedMark);
+      }
       left -= items.length;
       this.#size -= items.length;
     }
