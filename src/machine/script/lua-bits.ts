@@ -5,11 +5,19 @@ import type { LuaFunction, LuaState } from "./lua-module.ts";
 /** Added to a number, it leaves the low 32 bits of the rounded number at the end of the mantissa. */
 const ROUNDING = 2 ** 52 + 2 ** 51;
 
+const number = new DataView(new ArrayBuffer(8));
+
+/** The low 32 bits of the mantissa, also of numbers so large that they say nothing. */
+function lowBits(value: number): number {
+  number.setFloat64(0, value + ROUNDING);
+  return number.getInt32(4);
+}
+
 /** The functions of `bit` by name. */
 export function bitFunctions(context: LuaContext): Map<string, LuaFunction> {
   const { api } = context;
   const integer = (state: LuaState, index: number): number =>
-    (api.luaL_checknumber(state, index) + ROUNDING - ROUNDING) | 0;
+    lowBits(api.luaL_checknumber(state, index));
   const one =
     (compute: (value: number) => number): LuaFunction =>
     (state) => {

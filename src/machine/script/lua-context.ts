@@ -116,7 +116,16 @@ export class LuaContext {
   /** The whole-number argument at `index`, `otherwise` if it is absent or nil: `luaL_optinteger`. */
   optionalInteger(state: LuaState, index: number, otherwise: number): number {
     if (this.api.lua_type(state, index) <= 0) return otherwise;
-    return Math.trunc(this.api.luaL_checknumber(state, index));
+    return this.checkInteger(state, index);
+  }
+
+  /**
+   * The argument at `index` as a 64-bit integer, which what does not fit becomes the lowest of, as a
+   * C cast on x86 does it: `luaL_checkinteger`.
+   */
+  checkInteger(state: LuaState, index: number): number {
+    const value = this.api.luaL_checknumber(state, index);
+    return Math.abs(value) < 2 ** 63 ? Math.trunc(value) : -(2 ** 63);
   }
 
   /** The argument at `index` as a C `int`, which is what the low 32 bits of it say: `luaL_optint`. */

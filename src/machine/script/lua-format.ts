@@ -110,8 +110,8 @@ function formatOne(
       return unsigned(context.api.luaL_checknumber(state, argument), directive);
     case "s": {
       const text = context.checkText(state, argument);
-      if (directive.text === "%s") return text;
       const end = text.indexOf("\0");
+      if (directive.text === "%s" && end < 0) return text;
       // C's own %s ends at a zero byte; Lua uses it only for short texts or with a precision.
       if (directive.precision < 0 && text.length >= 100) return text;
       const shown = end < 0 ? text : text.slice(0, end);

@@ -466,7 +466,7 @@ function textFunctions(context: LuaContext): [string, LuaFunction][] {
       (state): number => {
         const address = api.luaL_checklstring(state, 1, 0);
         const length = api.lua_objlen(state, 1);
-        const start = Math.trunc(api.luaL_checknumber(state, 2));
+        const start = context.checkInteger(state, 2);
         const end = context.optionalInteger(state, 3, -1);
         const from = Math.max(start < 0 ? start + length : start - 1, 0);
         const to = Math.min(end < 0 ? end + length + 1 : end, length);
@@ -490,6 +490,21 @@ function textFunctions(context: LuaContext): [string, LuaFunction][] {
         context.charge(count + (text.length >> 6));
         for (let at = from; at < to; at += 1) api.lua_pushnumber(state, text.charCodeAt(at));
         return count;
+      },
+    ],
+    [
+      "string.char",
+      (state): number => {
+        const count = api.lua_gettop(state);
+        const codes: number[] = [];
+        for (let index = 1; index <= count; index += 1) {
+          const code = context.checkInt(state, index);
+          if (code < 0 || code > 255) context.argumentError(state, index, "invalid value");
+          codes.push(code);
+        }
+        context.charge(count);
+        context.pushText(state, String.fromCharCode(...codes));
+        return 1;
       },
     ],
     [
