@@ -41,8 +41,8 @@ function rangeOf({ begin, find }: KeySpec, args: readonly string[]): Range | nul
   }
   const countMax = args.length - begin - 1;
   const strict = parseInteger(args[begin] ?? "");
-  const guessed = strict === null || strict < 0 || strict > countMax;
-  const count = guessed ? leadingInteger(args[begin] ?? "") : Number(strict);
+  const guessed = strict === null || strict < 0;
+  const count = leadingInteger(args[begin] ?? "");
   if (count < 1 || count > countMax) return null;
   return { first: begin + 1, last: begin + count, step: 1, guessed };
 }
