@@ -11,7 +11,10 @@ const name = fc.constantFrom("me", "worker:1", "", "with space", "line\nend", "\
 const password = fc.constantFrom("secret", "wrong", "", "secre", "secret\0");
 const user = fc.constantFrom("default", "nobody", "", "Default");
 
-/** Redis 7.0 does what each option says before it reads the next: so a name comes last, if at all. */
+/**
+ * Redis 7.0 does what each option says before it reads the next: so a name comes last, if at all, and
+ * is a good one where AUTH has come before it.
+ */
 const helloOptions: Arguments = fc.oneof(
   {
     weight: 6,
@@ -19,7 +22,7 @@ const helloOptions: Arguments = fc.oneof(
       .tuple(fc.option(fc.tuple(user, password), { nil: null }), fc.option(name, { nil: null }))
       .map(([credentials, text]) => [
         ...(credentials === null ? [] : ["AUTH", ...credentials]),
-        ...(text === null ? [] : ["setname", text]),
+        ...(text === null ? [] : ["setname", credentials === null ? text : "me"]),
       ]),
   },
   {

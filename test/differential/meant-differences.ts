@@ -21,6 +21,8 @@ function isError(frame: string): boolean {
   return frame.startsWith("-");
 }
 
+const ADDRESS = /(table|function|thread|userdata): 0x[0-9a-f]+/;
+
 export const MEANT_DIFFERENCES: readonly MeantDifference[] = [
   {
     title: "a lease, or a point of time, past 2^52 ms is refused",
@@ -70,12 +72,24 @@ export const MEANT_DIFFERENCES: readonly MeantDifference[] = [
     example: [],
   },
   {
-    title: "of two wrong arguments to math.pow, fmod or ldexp, the first is named",
+    title: "of two wrong arguments to math.pow or math.fmod, the first is named",
     reason: "C leaves the order to the compiler; Redis's build happens to look at the second first",
     applies: ({ theirs, ours }) =>
-      /bad argument #2 to '(pow|fmod|ldexp)'/.test(theirs) &&
-      /bad argument #1 to '(pow|fmod|ldexp)'/.test(ours),
+      /bad argument #2 to '(pow|fmod)'/.test(theirs) &&
+      /bad argument #1 to '(pow|fmod)'/.test(ours),
     example: [["EVAL", "return math.pow('x', 'y')", "0"]],
+  },
+  {
+    title: "tostring of a table or a function shows no address",
+    reason: "an address would tell replicas apart",
+    applies: ({ theirs, ours }) => ADDRESS.test(theirs) && ours.includes(": 0x000000000000"),
+    example: [["EVAL", "return tostring({})", "0"]],
+  },
+  {
+    title: "select and math.ldexp know no positions and exponents beyond 32 bits",
+    reason: "they run as they are, in a virtual machine of 32 bits; Redis cuts such numbers down",
+    applies: ({ args }) => /(select|ldexp)\([^)]*2\^32/.test(args[1] ?? ""),
+    example: [["EVAL", "return select(2^32 + 1, 'a')", "0"]],
   },
   {
     title: "CLUSTER answers one refusal to everything",

@@ -121,7 +121,45 @@ export const REGRESSIONS: readonly Regression[] = [
     title: "COMMAND GETKEYSANDFLAGS says nothing of keys whose number is oddly written",
     commands: [
       ["COMMAND", "GETKEYSANDFLAGS", "EVAL", "x", "01", "k"],
+      ["COMMAND", "GETKEYSANDFLAGS", "EVAL", "x", "-4294967295", "k"],
+      ["COMMAND", "GETKEYSANDFLAGS", "EVAL", "x", "4294967297", "k"],
       ["COMMAND", "GETKEYSANDFLAGS", "EVAL", "x", "1", "k"],
     ],
+  },
+  {
+    title: "numbers beyond 64 bits are cast as C does it",
+    commands: evalOf(
+      "return {string.sub('abc', 1e100, 2), string.sub('abc', 1, -1e100), string.sub('abc', 0/0)}",
+      "return {string.byte('abc', -1/0, 1/0), string.byte('abc', -1/0, 2)}",
+      "return {('abc'):find('b', 1e100), ('abc'):match('%1', 0/0)}",
+      "return {('abc'):find('b', 2^63), ('abc'):find('b', 2^62)}",
+      "return string.char(2^53 + 65, 2^32 + 66)",
+      "return string.char(2^53, {})",
+      "return string.char(256)",
+      "return string.char(65, -1)",
+      "return string.char()",
+      "return {table.concat({1,2,3}, ',', 2^32 + 1), #table.concat({1}, ',', 1, 2^32)}",
+      "return {unpack({1,2,3}, 2^32 + 2, 2^32 + 3)}",
+      "return string.rep('x', 2^53 + 2)",
+      "return string.rep('x', 1e100)",
+    ),
+  },
+  {
+    title: "bit takes the low bits of numbers of any size",
+    commands: evalOf(
+      "return {bit.tobit(1e100), bit.tobit(-9.954314487182413e+161), bit.tobit(2^52), bit.tobit(2^60+2^20)}",
+      "return {bit.tobit(1/0), bit.bnot(-1/0), bit.band(1e15, 0xffff), bit.lshift(1e300, 1e17)}",
+      "return bit.arshift((-9.954314487182413e+161),(1.901066331902913e+243))",
+    ),
+  },
+  {
+    title: "string.format ends a short text at its zero byte",
+    commands: evalOf(
+      "return string.format('%s', 'ab\0c')",
+      "return string.format('%s|%5s', 'ab\0c', '\0')",
+      "return string.format('%s', ('x'):rep(99) .. '\0')",
+      "return string.format('%s', ('x'):rep(99) .. '\0y')",
+      "return string.format('%q', 'ab\0c')",
+    ),
   },
 ];

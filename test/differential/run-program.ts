@@ -178,24 +178,26 @@ class ProgramRun {
   #compare(answered: readonly (readonly string[])[], theirs: Exchange, ours: Exchange): void {
     const count = Math.max(theirs.frames.length, ours.frames.length);
     for (let index = 0; index < count && !this.ended; index += 1) {
-      const pair = {
+      this.#judge({
         args: answered[index] ?? ["(no command)"],
-        theirs: theirs.frames[index] ?? "(nothing)",
-        ours: ours.frames[index] ?? "(nothing)",
-      };
-      this.#judge(pair);
+        theirs: theirs.frames[index] ?? nothing(theirs),
+        ours: ours.frames[index] ?? nothing(ours),
+      });
     }
     if (this.ended) return;
-    if (count !== answered.length || theirs.rest !== "" || ours.rest !== "") {
-      this.#differ(`${answered.length} answers expected, ${count} came`);
-    } else if (theirs.closed !== ours.closed) {
+    if (theirs.closed !== ours.closed) {
       this.#differ(`closed: Redis ${String(theirs.closed)}, Paxlock ${String(ours.closed)}`);
+    } else if (theirs.rest !== "" || ours.rest !== "") {
+      this.#differ(`cut short: Redis ${theirs.rest}, Paxlock ${ours.rest}`);
+    } else if (count !== answered.length && !ours.closed) {
+      // A connection that both have closed, after a protocol error, answers no more.
+      this.#differ(`${answered.length} answers expected, ${count} came`);
     }
   }
 
   #judge(pair: Pair): void {
     const milliseconds = performance.now() - this.#startedAt + ROUNDING_MS;
-    const whole = pair.theirs !== "(nothing)" && pair.ours !== "(nothing)";
+    const whole = !pair.theirs.startsWith(NOTHING) && !pair.ours.startsWith(NOTHING);
     if (whole && agree(pair, { milliseconds })) return;
     this.#meant = whole ? meantDifference(pair, this.#options.severalGroups === true) : null;
     if (this.#meant !== null) return;
@@ -280,6 +282,12 @@ class ProgramRun {
       if (!member) this.#differ(`RANDOMKEY\n  Paxlock ${frame}\n  which is no key`);
     }
   }
+}
+
+const NOTHING = "(nothing";
+
+function nothing({ closed, rest }: Exchange): string {
+  return `${NOTHING}${closed ? ", closed" : ""}${rest === "" ? "" : `, but ${rest}`})`;
 }
 
 function withoutEnd(exchange: Exchange, last: string): Exchange {

@@ -275,9 +275,7 @@ function expressions(redisCall: fc.Arbitrary<string>): fc.Arbitrary<string> {
                 "bit.arshift",
                 "bit.rol",
                 "string.byte",
-                "select",
                 "rawequal",
-                "math.ldexp",
                 "string.char",
                 "rawget",
               ),
@@ -285,6 +283,18 @@ function expressions(redisCall: fc.Arbitrary<string>): fc.Arbitrary<string> {
               any,
             )
             .map(([name, left, right]) => `${name}(${left},${right})`),
+        },
+        {
+          weight: 1,
+          arbitrary: fc
+            .tuple(from("1", "2", "-1", "-2", "0", "3.7", "'#'", "'1'", "'x'"), any, any)
+            .map((parts) => `{select(${parts.join(",")})}`),
+        },
+        {
+          weight: 1,
+          arbitrary: fc
+            .tuple(any, from("1", "-3", "0", "1023", "-2000", "2.9"))
+            .map((parts) => `math.ldexp(${parts.join(",")})`),
         },
         {
           weight: 2,
@@ -410,7 +420,7 @@ function callsOf(keys: Keys): fc.Arbitrary<string> {
     .map(([name, key]) => `'${name}',${key}`);
   const typed = fc
     .tuple(
-      from("KEYS[1]", "'k'"),
+      from("KEYS[1]", literal(keys.together[1] ?? "k")),
       fc.oneof(
         fc.integer({ min: -1e6, max: 1e6 }).map(String),
         from("true", "nil", "{}", "1e15", "3.0", "'x'"),
@@ -461,7 +471,11 @@ function asCommands(
   }
 }
 
-const SHA = /^[0-9a-f]{40}$/;
+/** Where there are groups, the keys say which one a script runs in: there must be one. */
+function keyArguments({ single, together }: Keys): fc.Arbitrary<string[]> {
+  const minLength = single === together ? 0 : 1;
+  return fc.array(fc.constantFrom(...together), { minLength, maxLength: 2 });
+}
 
 /** Scripts of clients, a few of which come again and again, so that EVALSHA finds them. */
 export function clientScriptCommand(keys: Keys): fc.Arbitrary<string[]> {
@@ -470,7 +484,7 @@ export function clientScriptCommand(keys: Keys): fc.Arbitrary<string[]> {
   return fc
     .tuple(
       fc.constantFrom(...clientScripts.map(({ body }) => body)),
-      fc.array(fc.constantFrom(...keys.together), { maxLength: 2 }),
+      keyArguments(keys),
       fc
         .tuple(owner, lease, from("0", "2000000", "yes"))
         .chain((args) => fc.nat({ max: 3 }).map((n) => args.slice(0, n))),
@@ -483,12 +497,7 @@ export function randomScriptCommand(keys: Keys): fc.Arbitrary<string[]> {
   const redisCall = callsOf(keys);
   const body = statements(expressions(redisCall), redisCall);
   return fc
-    .tuple(
-      body,
-      fc.array(fc.constantFrom(...keys.together), { maxLength: 2 }),
-      fc.array(value, { maxLength: 2 }),
-      fc.nat({ max: 12 }),
-    )
+    .tuple(body, keyArguments(keys), fc.array(value, { maxLength: 2 }), fc.nat({ max: 12 }))
     .map(([script, names, args, how]) => asCommands(script, names, args, how > 9 ? 0 : how));
 }
 
@@ -510,7 +519,3 @@ export const scriptManagement: fc.Arbitrary<string[]> = fc.oneof(
     )
     .map(([name, body, rest]) => [name, body, ...rest]),
 );
-
-export function isSha(text_: string): boolean {
-  return SHA.test(text_);
-}
