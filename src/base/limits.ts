@@ -175,6 +175,24 @@ export const UNAUTHENTICATED_ARGUMENTS_MAX = 10;
 /** Bytes of one argument before authentication, as in Redis: enough for any password. */
 export const UNAUTHENTICATED_BULK_BYTES_MAX = 16 * 1024;
 
+/**
+ * Bytes of one reply with several values (MGET, KEYS, SCAN); past it the client gets an error. A
+ * reply has to be in memory as a whole, and a key named a thousand times is sent a thousand times.
+ */
+export const REPLY_BYTES_MAX = 64 * 1024 * 1024;
+
+/**
+ * Bytes of the requests of one connection that wait for their answers; past it its input waits. One
+ * request may be larger and is then alone.
+ */
+export const CONNECTION_INPUT_BYTES_MAX = 16 * 1024 * 1024;
+
+/**
+ * Bytes of finished replies of one connection that wait for their turn; past it the connection is
+ * closed. Only what scripts and scans make counts: other replies share the memory of the keys.
+ */
+export const CONNECTION_REPLY_BYTES_MAX = 256 * 1024 * 1024;
+
 /** The longest string V8 makes, 2^29 - 24 characters; a longer argument could not be held. */
 export const STRING_BYTES_MAX = 2 ** 29 - 24;
 
@@ -223,3 +241,8 @@ assert(OPERATION_BYTES_MAX < REQUEST_BYTES_MAX, "an operation too big is still r
 assert(REQUEST_LINE_BYTES_MAX < REQUEST_BYTES_MAX, "a line fits into a request");
 assert(REQUEST_BYTES_MAX < STRING_BYTES_MAX, "an argument fits into a string");
 assert(VALUE_BYTES_MAX <= EVALUATED_SCRIPT_BYTES_MAX, "a script that runs can be kept");
+assert(
+  SCRIPT_REPLY_BYTES_MAX * 2 < REPLY_BYTES_MAX,
+  "what a script has done is never hidden by an error about its reply",
+);
+assert(REPLY_BYTES_MAX < CONNECTION_REPLY_BYTES_MAX, "a single reply is never too much");

@@ -5,6 +5,7 @@
  * Redis's own, to the letter. When you add a code: a row in {@link ERROR_CODES}; a test compares
  * the rows with the README's table and asks each to be returned by some test.
  */
+import { REPLY_BYTES_MAX } from "../base/limits.ts";
 import type { ErrorReply } from "../base/reply.ts";
 import { errorReply } from "../base/reply.ts";
 
@@ -135,6 +136,11 @@ export const SYNTAX_ERROR: ErrorReply = errorReply("ERR syntax error");
 export const NOT_AN_INTEGER: ErrorReply = errorReply("ERR value is not an integer or out of range");
 export const DB_OUT_OF_RANGE: ErrorReply = errorReply("ERR DB index is out of range");
 export const NO_AUTH_REPLY: ErrorReply = errorReply(NO_AUTH);
+
+/** A reply with several values that would be too long; only reads have such. */
+export const REPLY_TOO_LONG: ErrorReply = errorReply(
+  `LIMIT the reply is longer than the ${REPLY_BYTES_MAX} bytes this server sends at once; ask for less`,
+);
 
 /** Too few or too many arguments; `name` is the full name, as in `client|kill`. */
 export function wrongArity(name: string): ErrorReply {

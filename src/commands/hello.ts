@@ -11,6 +11,11 @@ import { NO_KEYS } from "./spec.ts";
 
 const USER = "default";
 
+/** Whether the session must log in first; a password taken away opens the door to all. */
+export function needsPassword(session: Session, server: ServerPort): boolean {
+  return !session.authenticated && server.password() !== "";
+}
+
 /** Compares in a time that depends on the length of what was sent alone. */
 function isPassword(sent: string, password: string): boolean {
   let difference = sent.length ^ password.length;
@@ -98,7 +103,7 @@ function planHello(args: readonly string[], session: Session, server: ServerPort
     const error = authenticate({ user, password }, session, server);
     if (error !== null) return answer(error);
   }
-  if (!session.authenticated) {
+  if (needsPassword(session, server)) {
     return answer(
       errorReply(
         "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",

@@ -26,7 +26,7 @@ import { expireSpec, expireatSpec, persistSpec, pexpireSpec, pexpireatSpec } fro
 import { flushallSpec, flushdbSpec } from "./flush.ts";
 import { getSpec, getdelSpec, mgetSpec, strlenSpec } from "./get.ts";
 import { getexSpec } from "./getex.ts";
-import { authSpec, helloSpec } from "./hello.ts";
+import { authSpec, helloSpec, needsPassword } from "./hello.ts";
 import { appendSpec, decrSpec, decrbySpec, incrSpec, incrbySpec } from "./increment.ts";
 import { infoSpec } from "./info.ts";
 import { copySpec, existsSpec, renameSpec, renamenxSpec, touchSpec, typeSpec } from "./keys.ts";
@@ -207,7 +207,9 @@ export function planCommand(args: readonly string[], session: Session, server: S
   const { spec } = command;
   session.lastCommand = spec.name;
   if (!hasArity(spec, args.length)) return { kind: "reply", reply: wrongArity(spec.name) };
-  if (!session.authenticated && !command.beforeAuth) return { kind: "reply", reply: NO_AUTH_REPLY };
+  if (!command.beforeAuth && needsPassword(session, server)) {
+    return { kind: "reply", reply: NO_AUTH_REPLY };
+  }
   if (spec.parse !== undefined) return planParsed(spec.parse(args, session.db));
   // What has only subcommands cannot come here: its name alone has too few arguments.
   const plan = present(spec.plan, "a command has parse or plan");

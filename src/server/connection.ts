@@ -5,13 +5,24 @@
  *     socket ◀─ one write per turn ◀─ ReplyWriter ◀─ head of the ReplyQueue
  *
  * A client that does not read is not served further (its input waits in its own socket), so that
- * what it owes us in memory is bounded by one output buffer and one pipeline window.
+ * what it owes us in memory is bounded by one output buffer and one pipeline window. Replies that
+ * are ready wait in the queue then, where most share the memory of the keys, and not as bytes.
+ *
+ * A connection that ends answers what it has read, says so to the client (FIN), and goes when the
+ * client does; one whose client does not go is cut off, see {@link Connection.closeIfOverdue}.
  */
 import type { Socket } from "node:net";
+import {
+  CONNECTION_INPUT_BYTES_MAX,
+  CONNECTION_REPLY_BYTES_MAX,
+  REPLY_BYTES_MAX,
+} from "../base/limits.ts";
 import type { Reply } from "../base/reply.ts";
 import { errorReply, isError } from "../base/reply.ts";
+import { REPLY_TOO_LONG } from "../commands/errors.ts";
 import { ReplyWriter } from "../resp/encoder.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
+import { replyBytes } from "../resp/reply-size.ts";
 import type { ReplyOwner } from "./reply-queue.ts";
 import { PendingReply, ReplyQueue } from "./reply-queue.ts";
 import type { ClientSession } from "./session.ts";
@@ -23,6 +34,14 @@ const PIPELINE_MAX = 10_000;
 
 /** Unsent reply bytes after which a connection's input waits until the client has read. */
 const OUTPUT_PAUSE_BYTES = 1024 * 1024;
+
+/** How long a connection that ended waits for its client to close as well. */
+const LINGER_MS = 1_000;
+
+/** How long a connection that ended waits for a client that takes none of its last replies. */
+const LINGER_UNSENT_MS = 5_000;
+
+const NO_ARGUMENTS: readonly string[] = [];
 
 /** Redis's client-output-buffer-limit for a normal client; zero is no limit. */
 export interface OutputLimits {
@@ -41,6 +60,8 @@ export interface ConnectionHost {
   nowMs(): number;
   wallSeconds(): number;
   outputLimits(): OutputLimits;
+  /** Whether clients must give a password now. */
+  needsPassword(): boolean;
   dispatch(args: readonly string[], connection: Connection): void;
   /** The connection has bytes to write once the present work is done. */
   wantsFlush(connection: Connection): void;
@@ -60,6 +81,12 @@ export class Connection implements ReplyOwner {
   #paused = false;
   #running = false;
   #flushWanted = false;
+  /** Bytes of the command in work. */
+  #commandBytes = 0;
+  /** The client has closed its side: nothing comes after what was read. */
+  #inputEnded = false;
+  /** Since when an ended connection waits for its client to close, monotonic milliseconds. */
+  #lingersSinceMs: number | null = null;
   /** Since when the client owes more than the soft limit, monotonic milliseconds. */
   #overSoftSinceMs: number | null = null;
   /** When the chunk that is being worked on arrived. */
@@ -78,15 +105,22 @@ export class Connection implements ReplyOwner {
       this.#received(chunk);
     });
     socket.on("drain", () => {
+      // A client that takes its replies is not idle.
+      this.session.lastCommandAtMs = this.#host.nowMs();
+      this.#writeReady();
       this.#resume();
+      if (this.#ending) this.#wantFlush();
     });
     socket.on("end", () => {
-      this.end();
+      this.#inputEnded = true;
+      this.#cutOffIfStuck();
+      // Commands that were read and could not run yet come first.
+      if (!this.#paused) this.end();
     });
     // A reset by the client is an ordinary end; "close" follows.
     socket.on("error", () => undefined);
     socket.on("close", () => {
-      this.#closed = true;
+      this.#forget();
       this.#host.closed(this);
     });
   }
@@ -110,52 +144,46 @@ export class Connection implements ReplyOwner {
     return this.#chunkAtMs;
   }
 
-  /** Lifts the limits for clients that have not authenticated, or puts them back after RESET. */
-  setAuthenticated(authenticated: boolean): void {
-    this.#decoder.authenticated = authenticated;
-  }
-
   /** Answers the command in work at once. */
   reply(reply: Reply, args: readonly string[]): void {
-    const silent = this.#takeSilence();
+    const sent = sendable(reply);
+    this.#logIfSlow(args, this.#chunkAtMs);
     if (this.#queue.length === 0) {
-      this.#write(reply, this.session.protocol, silent);
-      this.#logIfSlow(args, this.#chunkAtMs);
+      this.#write(sent, this.session.protocol, this.#takeSilence());
       return;
     }
-    const pending = new PendingReply(this, {
-      args,
-      startedAtMs: this.#chunkAtMs,
-      protocol: this.session.protocol,
-      silent,
-      finish: undefined,
-    });
-    pending.reply = reply;
+    const pending = this.#push(NO_ARGUMENTS, undefined, true);
+    pending.reply = sent;
     pending.done = true;
-    this.#queue.push(pending);
+    this.#queue.holds(pending, replyBytes(sent, REPLY_BYTES_MAX));
   }
 
-  /** Keeps the place of the command in work until its reply is known. */
-  defer(args: readonly string[], finish: ((reply: Reply) => Reply) | undefined): PendingReply {
-    const pending = new PendingReply(this, {
-      args,
-      startedAtMs: this.#chunkAtMs,
-      protocol: this.session.protocol,
-      silent: this.#takeSilence(),
-      finish,
-    });
-    this.#queue.push(pending);
-    return pending;
+  /**
+   * Keeps the place of the command in work until its reply is known. `fresh` is a reply that takes
+   * memory of its own, where others share that of the keys.
+   */
+  defer(
+    args: readonly string[],
+    finish: ((reply: Reply) => Reply) | undefined,
+    fresh: boolean,
+  ): PendingReply {
+    return this.#push(this.#host.slowLog.isOn ? args : NO_ARGUMENTS, finish, fresh);
   }
 
   resolved(pending: PendingReply): void {
     if (this.#closed) return;
+    pending.reply = sendable(pending.reply);
     if (pending.silent && isError(pending.reply)) this.#host.counters.errorReplies += 1;
-    for (let head = this.#queue.takeDone(); head !== null; head = this.#queue.takeDone()) {
-      this.#write(head.reply, head.protocol, head.silent);
-      this.#logIfSlow(head.args, head.startedAtMs);
+    this.#logIfSlow(pending.args, pending.startedAtMs);
+    pending.args = NO_ARGUMENTS;
+    if (pending.silent) {
+      pending.reply = null;
+    } else if (pending.fresh) {
+      this.#queue.holds(pending, replyBytes(pending.reply, REPLY_BYTES_MAX));
     }
-    if (this.#paused && this.#queue.length < PIPELINE_MAX / 2) this.#resume();
+    this.#writeReady();
+    if (this.#queue.replyBytes > CONNECTION_REPLY_BYTES_MAX) this.destroy();
+    else this.#resume();
   }
 
   /** Writes what has gathered; called once per turn. */
@@ -168,14 +196,22 @@ export class Connection implements ReplyOwner {
       this.#host.counters.outputBytes += bytes.length;
       this.#socket.write(bytes);
       if (this.closeIfOverLimit()) return;
+      // What the kernel took makes room for replies that wait; they leave with the next turn.
+      this.#writeReady();
+      this.#resume();
     }
-    if (this.#ending && this.#queue.length === 0) this.#socket.end();
+    if (!this.#ending) return;
+    if (this.#queue.length === 0 && this.#writer.length === 0) this.#socket.end();
+    // What the client still sends is read and dropped, so that its end is seen; but while it owes
+    // its reading, what it sends must not pass for a sign of life.
+    if (this.#socket.writableLength === 0) this.#socket.resume();
+    else this.#socket.pause();
   }
 
   /** Disconnects a client that owes more than the output limits allow; whether it did. */
   closeIfOverLimit(): boolean {
     const { outputBytesMax, outputSoftBytesMax, outputSoftSeconds } = this.#host.outputLimits();
-    const unsent = this.#socket.writableLength;
+    const unsent = this.#unsentBytes();
     if (outputSoftBytesMax === 0 || unsent <= outputSoftBytesMax) this.#overSoftSinceMs = null;
     else this.#overSoftSinceMs ??= this.#host.nowMs();
     const overHard = outputBytesMax > 0 && unsent > outputBytesMax;
@@ -186,23 +222,57 @@ export class Connection implements ReplyOwner {
     return overHard || overSoft;
   }
 
+  /** Cuts off a client that does not close an ended connection; whether it did. Asked once a second. */
+  closeIfOverdue(): boolean {
+    // Commands in work are the server's own delay, and of unsent replies the socket takes care.
+    if (!this.#ending || this.#queue.length > 0 || this.#unsentBytes() > 0) return false;
+    const now = this.#host.nowMs();
+    this.#lingersSinceMs ??= now;
+    if (now - this.#lingersSinceMs < LINGER_MS) return false;
+    this.destroy();
+    return true;
+  }
+
+  /** Whether the client is the one who is waited for: nothing of it is in work. */
+  get isIdle(): boolean {
+    return this.#queue.length === 0 || this.#unsentBytes() > 0;
+  }
+
   /** Reads no further command; closes when all replies so far are written. */
   end(): void {
     if (this.#ending) return;
     this.#ending = true;
+    this.#cutOffIfStuck();
     this.#wantFlush();
   }
 
-  /** CLIENT KILL: closes once the replies of finished commands are written; the rest is dropped. */
+  /** CLIENT KILL, timeout: closes at once, with the finished replies that the kernel takes. */
   kill(): void {
     this.flush();
     this.#ending = true;
-    this.#socket.destroySoon();
+    this.#forget();
+    if (this.#socket.writableLength === 0) this.#socket.destroySoon();
+    else this.#socket.destroy();
   }
 
   /** Closes at once. */
   destroy(): void {
+    this.#forget();
     this.#socket.destroy();
+  }
+
+  /** From now on a client that takes nothing of its replies for a while is cut off. */
+  #cutOffIfStuck(): void {
+    // The socket looks at how far even a single large write has got.
+    this.#socket.setTimeout(LINGER_UNSENT_MS, () => {
+      if (this.#unsentBytes() > 0) this.destroy();
+    });
+  }
+
+  /** Nothing more is written, and nothing is held for it. */
+  #forget(): void {
+    this.#closed = true;
+    this.#queue.clear();
   }
 
   #received(chunk: Buffer): void {
@@ -210,6 +280,8 @@ export class Connection implements ReplyOwner {
     this.#host.counters.inputBytes += chunk.length;
     if (this.#ending) return;
     this.#chunkAtMs = this.#host.nowMs();
+    // A request that takes long to arrive is no idle time.
+    this.session.lastCommandAtMs = this.#chunkAtMs;
     this.#decoder.feed(chunk);
     this.#run();
   }
@@ -218,9 +290,14 @@ export class Connection implements ReplyOwner {
     // A dispatched command may resolve at once and lead back here: the loop below goes on anyway.
     if (this.#running) return;
     this.#running = true;
+    const decoder = this.#decoder;
     while (!this.#ending && !this.#mustPause()) {
-      const args = this.#decoder.next();
+      // AUTH, RESET and CONFIG SET, also of others, change what the next command may be.
+      decoder.authenticated = this.session.authenticated || !this.#host.needsPassword();
+      const buffered = decoder.bufferedBytes;
+      const args = decoder.next();
       if (args === null) break;
+      this.#commandBytes = buffered - decoder.bufferedBytes;
       this.#host.dispatch(args, this);
     }
     this.#running = false;
@@ -228,14 +305,21 @@ export class Connection implements ReplyOwner {
       this.reply(errorReply(this.#decoder.error), []);
       this.end();
     }
+    if (this.#inputEnded && !this.#paused) this.end();
   }
 
   #mustPause(): boolean {
-    if (this.#queue.length < PIPELINE_MAX && this.#socket.writableLength < OUTPUT_PAUSE_BYTES) {
+    if (this.#closed) return true;
+    const queue = this.#queue;
+    if (
+      queue.length < PIPELINE_MAX &&
+      queue.requestBytes + queue.replyBytes < CONNECTION_INPUT_BYTES_MAX &&
+      this.#socket.writableLength < OUTPUT_PAUSE_BYTES
+    ) {
       // Replies made in this very loop count as well, before they are handed to the socket.
       if (this.#writer.length < OUTPUT_PAUSE_BYTES) return false;
       this.flush();
-      if (this.#socket.writableLength < OUTPUT_PAUSE_BYTES) return false;
+      if (this.#socket.writableLength < OUTPUT_PAUSE_BYTES) return this.#closed;
     }
     if (!this.#paused) {
       this.#paused = true;
@@ -246,12 +330,46 @@ export class Connection implements ReplyOwner {
 
   #resume(): void {
     if (!this.#paused || this.#closed) return;
-    if (this.#queue.length >= PIPELINE_MAX / 2) return;
+    const queue = this.#queue;
+    if (queue.length >= PIPELINE_MAX / 2) return;
+    if (queue.requestBytes + queue.replyBytes >= CONNECTION_INPUT_BYTES_MAX / 2) return;
     if (this.#socket.writableLength >= OUTPUT_PAUSE_BYTES) return;
+    if (this.#ending) return;
     this.#paused = false;
     this.#socket.resume();
     this.#chunkAtMs = this.#host.nowMs();
     this.#run();
+  }
+
+  /** Writes the replies whose turn has come, as many as the client's output has room for. */
+  #writeReady(): void {
+    while (this.#queue.isHeadDone && this.#unsentBytes() < OUTPUT_PAUSE_BYTES) {
+      const head = this.#queue.takeDone();
+      if (head === null) return;
+      this.#write(head.reply, head.protocol, head.silent);
+    }
+  }
+
+  #unsentBytes(): number {
+    return this.#writer.length + this.#socket.writableLength;
+  }
+
+  #push(
+    args: readonly string[],
+    finish: ((reply: Reply) => Reply) | undefined,
+    fresh: boolean,
+  ): PendingReply {
+    const pending = new PendingReply(this, {
+      args,
+      requestBytes: this.#commandBytes,
+      startedAtMs: this.#chunkAtMs,
+      protocol: this.session.protocol,
+      silent: this.#takeSilence(),
+      fresh,
+      finish,
+    });
+    this.#queue.push(pending);
+    return pending;
   }
 
   #takeSilence(): boolean {
@@ -286,4 +404,14 @@ export class Connection implements ReplyOwner {
       clientName: this.session.name,
     });
   }
+}
+
+/** The reply, or the error in place of one that is too long to be made. */
+function sendable(reply: Reply): Reply {
+  if (typeof reply !== "object" || reply === null || !isAggregate(reply)) return reply;
+  return replyBytes(reply, REPLY_BYTES_MAX) > REPLY_BYTES_MAX ? REPLY_TOO_LONG : reply;
+}
+
+function isAggregate(reply: Reply & object): boolean {
+  return !("kind" in reply) || reply.kind === "map" || reply.kind === "set";
 }

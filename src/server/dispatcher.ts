@@ -51,14 +51,12 @@ export class Dispatcher {
     session.commandsProcessed += 1;
     this.#counters.commandsProcessed += 1;
     const plan = planCommand(args, session, this.#port);
-    session.lastCommand = args[0] ?? "";
     this.#carryOut(plan, args, connection);
   }
 
   #carryOut(plan: Plan, args: readonly string[], connection: Connection): void {
     switch (plan.kind) {
       case "reply":
-        connection.setAuthenticated(connection.session.authenticated);
         connection.reply(plan.reply, args);
         return;
       case "operation": {
@@ -98,11 +96,12 @@ export class Dispatcher {
     const { args, connection } = from;
     const { operation, finish } = plan;
     if (isWrite(operation)) {
-      this.#replica.write(group, operation, connection.defer(args, finish));
+      this.#replica.write(group, operation, connection.defer(args, finish, false));
       return;
     }
     if (connection.pendingReplies > 0) {
-      this.#replica.readBehindWrites(group, operation, connection.defer(args, finish));
+      const pending = connection.defer(args, finish, operation.kind === "scan");
+      this.#replica.readBehindWrites(group, operation, pending);
       return;
     }
     const reply = this.#replica.read(group, operation);
@@ -120,7 +119,8 @@ export class Dispatcher {
       connection.reply(refusal, args);
       return;
     }
-    const gather = new Gather(this.#port.groups, plan.merge, connection.defer(args, undefined));
+    const pending = connection.defer(args, undefined, true);
+    const gather = new Gather(this.#port.groups, plan.merge, pending);
     for (let group = 0; group < this.#port.groups; group += 1) {
       const sink = gather.sink(group);
       if (write) this.#replica.write(group, plan.operation, sink);
@@ -155,11 +155,11 @@ export class Dispatcher {
     };
     // A read-only script that the group lacks passes through the log all the same, to be kept there.
     if (!plan.readOnly || !this.#replica.groupHasScript(group, plan.sha)) {
-      this.#replica.write(group, operation, connection.defer(args, undefined));
+      this.#replica.write(group, operation, connection.defer(args, undefined, true));
     } else if (connection.pendingReplies === 0) {
       connection.reply(this.#replica.read(group, operation), args);
     } else {
-      this.#replica.readBehindWrites(group, operation, connection.defer(args, undefined));
+      this.#replica.readBehindWrites(group, operation, connection.defer(args, undefined, true));
     }
   }
 

@@ -19,30 +19,41 @@ export class PendingReply implements ReplySink {
   next: PendingReply | null = null;
   reply: Reply = null;
   done = false;
+  /** Bytes of the reply where they were counted, see {@link ReplyOwner}. */
+  replyBytes = 0;
   readonly #owner: ReplyOwner;
-  readonly args: readonly string[];
+  /** For the slow log; empty once the command is done. */
+  args: readonly string[];
+  /** Bytes of the request. */
+  readonly requestBytes: number;
   /** Monotonic milliseconds when the command was read, for the slow log. */
   readonly startedAtMs: number;
   readonly protocol: 2 | 3;
   /** CLIENT REPLY OFF or SKIP was in force: the command runs, nothing is written. */
   readonly silent: boolean;
+  /** Whether the reply is memory of its own, which no key holds anyway. */
+  readonly fresh: boolean;
   readonly #finish: ((reply: Reply) => Reply) | undefined;
 
   constructor(
     owner: ReplyOwner,
     command: {
       readonly args: readonly string[];
+      readonly requestBytes: number;
       readonly startedAtMs: number;
       readonly protocol: 2 | 3;
       readonly silent: boolean;
+      readonly fresh: boolean;
       readonly finish: ((reply: Reply) => Reply) | undefined;
     },
   ) {
     this.#owner = owner;
     this.args = command.args;
+    this.requestBytes = command.requestBytes;
     this.startedAtMs = command.startedAtMs;
     this.protocol = command.protocol;
     this.silent = command.silent;
+    this.fresh = command.fresh;
     this.#finish = command.finish;
   }
 
@@ -57,9 +68,26 @@ export class ReplyQueue {
   #head: PendingReply | null = null;
   #tail: PendingReply | null = null;
   #length = 0;
+  #requestBytes = 0;
+  #replyBytes = 0;
 
   get length(): number {
     return this.#length;
+  }
+
+  /** Bytes of the requests whose replies are here. */
+  get requestBytes(): number {
+    return this.#requestBytes;
+  }
+
+  /** Bytes of the finished replies that are here, as far as they were counted. */
+  get replyBytes(): number {
+    return this.#replyBytes;
+  }
+
+  /** Whether a reply is ready to be written. */
+  get isHeadDone(): boolean {
+    return this.#head !== null && this.#head.done;
   }
 
   push(pending: PendingReply): void {
@@ -67,6 +95,13 @@ export class ReplyQueue {
     else this.#tail.next = pending;
     this.#tail = pending;
     this.#length += 1;
+    this.#requestBytes += pending.requestBytes;
+  }
+
+  /** Counts the reply of `pending`, which is in the queue, until it is taken. */
+  holds(pending: PendingReply, bytes: number): void {
+    this.#replyBytes += bytes - pending.replyBytes;
+    pending.replyBytes = bytes;
   }
 
   /** Takes the head if it is resolved, else null. */
@@ -76,6 +111,17 @@ export class ReplyQueue {
     this.#head = head.next;
     if (this.#head === null) this.#tail = null;
     this.#length -= 1;
+    this.#requestBytes -= head.requestBytes;
+    this.#replyBytes -= head.replyBytes;
     return head;
+  }
+
+  /** Lets go of everything: nobody will read it. */
+  clear(): void {
+    this.#head = null;
+    this.#tail = null;
+    this.#length = 0;
+    this.#requestBytes = 0;
+    this.#replyBytes = 0;
   }
 }

@@ -70,6 +70,7 @@ export class Server {
       nowMs: () => this.#clock.monotonicMs(),
       wallSeconds: () => Math.floor(this.#clock.wallMs() / 1000),
       outputLimits: () => this.#settings.values,
+      needsPassword: () => this.#settings.values.password !== "",
       dispatch: (args, connection) => {
         if (this.#dispatch !== null) this.#dispatch(args, connection);
       },
@@ -128,8 +129,11 @@ export class Server {
   flush(): void {
     this.#flushScheduled = false;
     const dirty = this.#dirty;
-    for (let index = 0; index < dirty.length; index += 1) dirty[index]?.flush();
-    dirty.length = 0;
+    // A connection that has more to write than fits at once comes back in a later turn.
+    const count = dirty.length;
+    for (let index = 0; index < count; index += 1) dirty[index]?.flush();
+    if (dirty.length === count) dirty.length = 0;
+    else dirty.splice(0, count);
   }
 
   /** Accepts and reads nothing more; what is in flight is still answered. */
@@ -212,9 +216,9 @@ export class Server {
       const limitMs = this.#settings.values.idleTimeoutSeconds * 1000;
       const now = this.#clock.monotonicMs();
       for (const connection of this.#connections.values()) {
-        if (connection.closeIfOverLimit() || connection.pendingReplies > 0) continue;
+        if (connection.closeIfOverLimit() || connection.closeIfOverdue()) continue;
         const idleMs = now - connection.session.lastCommandAtMs;
-        if (limitMs > 0 && idleMs > limitMs) connection.end();
+        if (limitMs > 0 && idleMs > limitMs && connection.isIdle) connection.kill();
       }
       if (!this.#stopping) this.#scheduleSweep();
     });

@@ -25,6 +25,11 @@ export class SlowLog {
     this.#lengthMax = lengthMax;
   }
 
+  /** Whether any command can be recorded. */
+  get isOn(): boolean {
+    return this.thresholdMicroseconds >= 0;
+  }
+
   /** Records the command if it was slow. */
   offer(command: Omit<SlowEntry, "id">): void {
     if (this.thresholdMicroseconds < 0) return;

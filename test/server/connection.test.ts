@@ -1,0 +1,220 @@
+/** One connection over a loopback socket, with a dispatcher that answers when the test says so. */
+import { connect, createServer } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import * as assert from "uvu/assert";
+import { OK } from "../../src/base/reply.ts";
+import { RequestDecoder } from "../../src/resp/decoder.ts";
+import type { ConnectionHost } from "../../src/server/connection.ts";
+import { Connection } from "../../src/server/connection.ts";
+import type { PendingReply } from "../../src/server/reply-queue.ts";
+import { ClientSession } from "../../src/server/session.ts";
+import { SlowLog } from "../../src/server/slow-log.ts";
+import { Counters } from "../../src/server/statistics.ts";
+import { encodeCommand } from "../support/resp-client.ts";
+import { suite } from "../support/suite.ts";
+
+const MB = 1024 * 1024;
+
+interface Stage {
+  readonly client: Socket;
+  readonly connection: Connection;
+  /** Commands that were dispatched and not answered yet. */
+  readonly waiting: PendingReply[];
+  readonly slowLog: SlowLog;
+  needsPassword: boolean;
+  /** Whether the replies are memory of their own. */
+  fresh: boolean;
+}
+
+/** A client, and the server's side of its connection. */
+async function withConnection(body: (stage: Stage) => Promise<void>): Promise<void> {
+  const listener = createServer({ allowHalfOpen: true });
+  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  const accepted = new Promise<Socket>((resolve) => listener.once("connection", resolve));
+  const client = connect({ port: (listener.address() as AddressInfo).port, allowHalfOpen: true });
+  client.on("error", () => undefined);
+  const socket = await accepted;
+  const slowLog = new SlowLog(-1, 10);
+  const host: ConnectionHost = {
+    counters: new Counters(),
+    slowLog,
+    nowMs: () => performance.now(),
+    wallSeconds: () => 0,
+    outputLimits: () => ({ outputBytesMax: 0, outputSoftBytesMax: 0, outputSoftSeconds: 0 }),
+    needsPassword: () => stage.needsPassword,
+    dispatch: (args, connection) => {
+      stage.waiting.push(connection.defer(args, undefined, stage.fresh));
+    },
+    wantsFlush: (connection) => {
+      setImmediate(() => {
+        connection.flush();
+      });
+    },
+    closed: () => undefined,
+  };
+  const session = new ClientSession({
+    id: 1,
+    address: "",
+    localAddress: "",
+    connectedAtMs: 0,
+    authenticated: false,
+  });
+  const connection = new Connection(socket, session, { host, decoder: new RequestDecoder() });
+  const stage: Stage = {
+    client,
+    connection,
+    waiting: [],
+    slowLog,
+    needsPassword: false,
+    fresh: false,
+  };
+  try {
+    await body(stage);
+  } finally {
+    client.destroy();
+    connection.destroy();
+    listener.close();
+  }
+}
+
+async function until(what: string, ready: () => boolean): Promise<void> {
+  for (let round = 0; round < 400; round += 1) {
+    if (ready()) return;
+    await sleep(10);
+  }
+  assert.unreachable(`no ${what}`);
+}
+
+suite(
+  "server/connection",
+  (test) => {
+    test("requests in flight are bounded by their bytes, and all are served", async () => {
+      await withConnection(async ({ client, waiting }) => {
+        const count = 60;
+        let received = 0;
+        client.on("data", (chunk) => (received += chunk.length));
+        client.write(encodeCommand(["SET", "k", "x".repeat(MB)]).repeat(count), "latin1");
+        await until("full window", () => waiting.length >= 16);
+        await sleep(200);
+        assert.is(waiting.length, 16);
+
+        for (let answered = 0; answered < count; answered += 1) {
+          await until("command", () => waiting.length > 0);
+          waiting.shift()?.resolve(OK);
+        }
+
+        await until("reply", () => received === count * 5);
+      });
+    });
+
+    test("many short requests do not count as large ones", async () => {
+      await withConnection(async ({ client, waiting }) => {
+        client.write(encodeCommand(["SET", "k", "v"]).repeat(9_000));
+
+        await until("command", () => waiting.length === 9_000);
+      });
+    });
+
+    test("replies that are ready wait in the queue while the client does not read", async () => {
+      await withConnection(async ({ client, connection, waiting }) => {
+        client.pause();
+        const count = 200;
+        const value = "x".repeat(MB);
+        client.write(encodeCommand(["GET", "k"]).repeat(count));
+        await until("commands", () => waiting.length === count);
+
+        for (const pending of waiting) pending.resolve(value);
+        assert.ok(connection.bufferedBytes <= 2 * MB);
+        await sleep(100);
+        assert.ok(connection.bufferedBytes <= 3 * MB, String(connection.bufferedBytes));
+
+        let received = 0;
+        client.on("data", (chunk) => (received += chunk.length));
+        client.resume();
+        const expected = count * (MB + "$1048576\r\n\r\n".length);
+        await until("replies", () => received === expected);
+        assert.is(connection.pendingReplies, 0);
+      });
+    });
+
+    test("a client that makes new memory and does not read is disconnected", async () => {
+      await withConnection(async (stage) => {
+        const { client, waiting } = stage;
+        client.pause();
+        stage.fresh = true;
+        client.write(encodeCommand(["EVAL", "s", "0"]).repeat(100));
+        await until("commands", () => waiting.length === 100);
+        const value = "x".repeat(4 * MB);
+
+        for (const pending of waiting) pending.resolve(value);
+
+        assert.is(stage.connection.pendingReplies, 0);
+        let isClosed = false;
+        client.on("close", () => (isClosed = true));
+        client.on("end", () => (isClosed = true));
+        client.resume();
+        await until("end", () => isClosed);
+      });
+    });
+
+    test("a reply that would be too long is an error, and the connection goes on", async () => {
+      await withConnection(async ({ client, waiting }) => {
+        let text = "";
+        client.on("data", (chunk) => (text += chunk.toString("latin1")));
+        client.write(encodeCommand(["MGET", "k"]) + encodeCommand(["GET", "k"]));
+        await until("commands", () => waiting.length === 2);
+
+        waiting[0]?.resolve(new Array<string>(5_000).fill("x".repeat(MB)));
+        waiting[1]?.resolve("v");
+
+        await until("replies", () => text.endsWith("$1\r\nv\r\n"));
+        assert.match(
+          text,
+          /^-LIMIT the reply is longer than the 67108864 bytes .*\r\n\$1\r\nv\r\n$/,
+        );
+      });
+    });
+
+    test("arguments are let go when the command is done, or at once without a slow log", async () => {
+      await withConnection(async ({ client, waiting, slowLog }) => {
+        client.write(encodeCommand(["GET", "k"]));
+        await until("command", () => waiting.length === 1);
+        assert.equal(waiting[0]?.args, []);
+
+        slowLog.thresholdMicroseconds = 0;
+        client.write(encodeCommand(["GET", "second"]));
+        await until("command", () => waiting.length === 2);
+        assert.equal(waiting[1]?.args, ["GET", "second"]);
+        // The first is not done, so the second's reply waits; what it asked for need not.
+        waiting[1]?.resolve(OK);
+        assert.equal(waiting[1]?.args, []);
+        assert.equal(slowLog.entries()[0]?.args, ["GET", "second"]);
+      });
+    });
+
+    test("the limits of a stranger follow the session and the password both ways", async () => {
+      await withConnection(async (stage) => {
+        const { client, connection, waiting } = stage;
+        let text = "";
+        client.on("data", (chunk) => (text += chunk.toString("latin1")));
+        const long = encodeCommand(Array.from({ length: 11 }, () => "x"));
+        stage.needsPassword = false;
+        client.write(long);
+        await until("command without a password", () => waiting.length === 1);
+
+        stage.needsPassword = true;
+        connection.session.authenticated = true;
+        client.write(long);
+        await until("command of one who is known", () => waiting.length === 2);
+
+        connection.session.authenticated = false;
+        client.write(long);
+        for (const pending of waiting) pending.resolve(OK);
+        await until("refusal", () => text.includes("unauthenticated multibulk length"));
+        assert.is(waiting.length, 2);
+      });
+    });
+  },
+  { timeoutMs: 15_000 },
+);
