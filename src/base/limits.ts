@@ -75,6 +75,18 @@ export const DATABASES = 16;
 export const KEY_BYTES_MAX = 64 * 1024;
 
 /**
+ * Bytes of a pattern of SCAN and KEYS. Matching costs up to pattern × key, for each key looked at,
+ * and everybody waits for it.
+ */
+export const PATTERN_BYTES_MAX = 1024;
+
+/**
+ * Bytes of a name that a client gives itself or its library. CLIENT LIST repeats it for each
+ * connection, and each connection keeps it.
+ */
+export const CLIENT_NAME_BYTES_MAX = 1024;
+
+/**
  * Bytes of a value, a compared value, or a script. A value is an owner or a small document; it
  * travels through the log of its group and holds up every lock behind it while it does.
  */

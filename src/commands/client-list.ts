@@ -33,13 +33,13 @@ export function planList(args: readonly string[], server: ServerPort): Plan {
     return answer(listed(server, () => type === "normal"));
   }
   if (args.length > 3 && isWord(filter, "id")) {
-    const ids: (number | bigint)[] = [];
+    const ids = new Set<number | bigint>();
     for (let index = 3; index < args.length; index += 1) {
       const id = parseInteger(args[index] ?? "");
       if (id === null) return answer(errorReply("ERR Invalid client ID"));
-      ids.push(id);
+      ids.add(id);
     }
-    return answer(listed(server, (session) => ids.includes(session.id)));
+    return answer(listed(server, (session) => ids.has(session.id)));
   }
   return answer(SYNTAX_ERROR);
 }

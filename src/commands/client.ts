@@ -4,7 +4,7 @@ import { errorReply, OK } from "../base/reply.ts";
 import { isWord } from "./arguments.ts";
 import { planKill } from "./client-kill.ts";
 import { planInfo, planList } from "./client-list.ts";
-import { isPrintable, nameError } from "./client-names.ts";
+import { isPrintable, nameError, nameLengthError } from "./client-names.ts";
 import type { CommandSpec, Plan, Session } from "./contract.ts";
 import { quotingError, SYNTAX_ERROR } from "./errors.ts";
 import { answer, help } from "./plans.ts";
@@ -38,6 +38,8 @@ function planSetInfo(args: readonly string[], session: Session): Plan {
       errorReply(`ERR ${attribute} cannot contain spaces, newlines or special characters.`),
     );
   }
+  const error = nameLengthError(value);
+  if (error !== null) return answer(error);
   if (isName) session.libraryName = value;
   else session.libraryVersion = value;
   return answer(OK);

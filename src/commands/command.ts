@@ -20,12 +20,37 @@ export interface Catalog {
   hasArity(spec: CommandSpec, length: number): boolean;
 }
 
+/** Made once: a request may name one command a million times, and a copy for each would be too much. */
+const INFO_REPLIES = new Map<CommandSpec, Reply>();
+const DOCS_REPLIES = new Map<CommandSpec, Reply>();
+
+function infoOf(spec: CommandSpec): Reply {
+  return once(INFO_REPLIES, spec, infoReply);
+}
+
+function docsOf(spec: CommandSpec): Reply {
+  return once(DOCS_REPLIES, spec, docsReply);
+}
+
+function once(
+  made: Map<CommandSpec, Reply>,
+  spec: CommandSpec,
+  make: (spec: CommandSpec) => Reply,
+): Reply {
+  let reply = made.get(spec);
+  if (reply === undefined) {
+    reply = make(spec);
+    made.set(spec, reply);
+  }
+  return reply;
+}
+
 function planInfo(args: readonly string[], catalog: Catalog): Plan {
-  if (args.length <= 2) return answer(catalog.all().map(infoReply));
+  if (args.length <= 2) return answer(catalog.all().map(infoOf));
   return answer(
     args.slice(2).map((name) => {
       const spec = catalog.named(name);
-      return spec === null ? NIL_ARRAY : infoReply(spec);
+      return spec === null ? NIL_ARRAY : infoOf(spec);
     }),
   );
 }
@@ -33,11 +58,11 @@ function planInfo(args: readonly string[], catalog: Catalog): Plan {
 function planDocs(args: readonly string[], catalog: Catalog): Plan {
   const entries: [Reply, Reply][] = [];
   if (args.length === 2) {
-    for (const spec of catalog.all()) entries.push([spec.name, docsReply(spec)]);
+    for (const spec of catalog.all()) entries.push([spec.name, docsOf(spec)]);
   } else {
     for (const name of args.slice(2)) {
       const spec = catalog.named(name);
-      if (spec !== null) entries.push([spec.name, docsReply(spec)]);
+      if (spec !== null) entries.push([spec.name, docsOf(spec)]);
     }
   }
   return answer({ kind: "map", entries });

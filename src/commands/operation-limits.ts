@@ -1,5 +1,10 @@
 /** Whether an operation is within the bounds of `base/limits.ts`. */
-import { KEY_BYTES_MAX, OPERATION_BYTES_MAX, VALUE_BYTES_MAX } from "../base/limits.ts";
+import {
+  KEY_BYTES_MAX,
+  OPERATION_BYTES_MAX,
+  PATTERN_BYTES_MAX,
+  VALUE_BYTES_MAX,
+} from "../base/limits.ts";
 import type { ErrorReply } from "../base/reply.ts";
 import type { Operation } from "../machine/operation.ts";
 import { overLimit } from "./errors.ts";
@@ -71,8 +76,8 @@ function keyError(key: string): ErrorReply | null {
 }
 
 function patternError(pattern: string): ErrorReply | null {
-  if (pattern.length <= KEY_BYTES_MAX) return null;
-  return overLimit("a pattern", pattern.length, KEY_BYTES_MAX);
+  if (pattern.length <= PATTERN_BYTES_MAX) return null;
+  return overLimit("a pattern", pattern.length, PATTERN_BYTES_MAX);
 }
 
 function valueError(value: string): ErrorReply | null {

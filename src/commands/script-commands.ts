@@ -33,6 +33,10 @@ export const scriptCommands: ScriptCommands = {
     if (spec.parse !== undefined) return fromParsed(spec.parse(args, db), write);
     if (spec.script === undefined) return NOT_ALLOWED_IN_SCRIPT;
     const own = spec.script(args, db);
+    if (own.kind === "operation") {
+      const error = limitError(own.operation);
+      if (error !== null) return { kind: "reply", reply: error, write };
+    }
     return own.kind === "reply" && write ? { ...own, write } : own;
   },
 };

@@ -8,6 +8,7 @@ import type { Settings } from "../config/settings.ts";
 import { defaultDecoderLimits, RequestDecoder } from "../resp/decoder.ts";
 import type { ConnectionHost } from "./connection.ts";
 import { Connection } from "./connection.ts";
+import { listenOn } from "./listen.ts";
 import { ClientSession } from "./session.ts";
 import { SlowLog } from "./slow-log.ts";
 import { Counters } from "./statistics.ts";
@@ -44,7 +45,7 @@ export class Server {
   readonly #decoderLimits = defaultDecoderLimits();
   #dispatch: Dispatch | null = null;
   /** Sockets of clients that came before the node could serve. */
-  readonly #early: Socket[] = [];
+  readonly #early = new Set<Socket>();
   #nextId = 1;
   #flushScheduled = false;
   #stopping = false;
@@ -86,7 +87,7 @@ export class Server {
   /** Serves from now on, also those who connected while the node was starting. */
   serve(dispatch: Dispatch): void {
     this.#dispatch = dispatch;
-    for (const socket of this.#early.splice(0)) if (!socket.destroyed) this.#welcome(socket);
+    for (const socket of this.#takeEarly()) if (!socket.destroyed) this.#welcome(socket);
     this.#scheduleSweep();
   }
 
@@ -101,8 +102,10 @@ export class Server {
         const listener = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
           this.#accept(socket);
         });
-        // Two nodes on one port would each hold half of the clients: never share a port.
-        const info = await listenOn(listener, bound[0]?.port ?? port, address);
+        const place = { port: bound[0]?.port ?? port, host: address };
+        const info = await listenOn(listener, place, () => {
+          this.counters.connectionsRejected += 1;
+        });
         this.#listeners.push(listener);
         bound.push(info);
       }
@@ -156,8 +159,14 @@ export class Server {
 
   /** Closes what is still open. */
   destroyConnections(): void {
-    for (const socket of this.#early.splice(0)) socket.destroy();
+    for (const socket of this.#takeEarly()) socket.destroy();
     for (const connection of this.#connections.values()) connection.destroy();
+  }
+
+  #takeEarly(): Socket[] {
+    const sockets = [...this.#early];
+    this.#early.clear();
+    return sockets;
   }
 
   #wantsFlush(connection: Connection): void {
@@ -172,7 +181,7 @@ export class Server {
   #accept(socket: Socket): void {
     this.counters.connectionsReceived += 1;
     const settings = this.#settings.values;
-    const clients = this.#connections.size + this.#early.length;
+    const clients = this.#connections.size + this.#early.size;
     if (this.#stopping || clients >= settings.maxClients) {
       this.counters.connectionsRejected += 1;
       refuse(socket, TOO_MANY_CLIENTS);
@@ -185,7 +194,8 @@ export class Server {
     }
     if (this.#dispatch === null) {
       socket.on("error", () => undefined);
-      this.#early.push(socket);
+      socket.once("close", () => this.#early.delete(socket));
+      this.#early.add(socket);
     } else {
       this.#welcome(socket);
     }
@@ -237,16 +247,6 @@ export class Server {
     for (const listener of listeners) listener.close();
     await Promise.resolve();
   }
-}
-
-function listenOn(listener: NetServer, port: number, host: string): Promise<AddressInfo> {
-  return new Promise((resolve, reject) => {
-    listener.once("error", reject);
-    listener.listen({ port, host, backlog: 511, exclusive: true }, () => {
-      listener.off("error", reject);
-      resolve(listener.address() as AddressInfo);
-    });
-  });
 }
 
 function refuse(socket: Socket, text: string): void {

@@ -1,8 +1,14 @@
 /** The table as a whole: its shape, its bounds, and that nothing a client sends makes it throw. */
 import fc from "fast-check";
 import * as assert from "uvu/assert";
-import { KEY_BYTES_MAX, OPERATION_BYTES_MAX, VALUE_BYTES_MAX } from "../../src/base/limits.ts";
-import { errorReply, isError, type Reply } from "../../src/base/reply.ts";
+import {
+  CLIENT_NAME_BYTES_MAX,
+  KEY_BYTES_MAX,
+  OPERATION_BYTES_MAX,
+  PATTERN_BYTES_MAX,
+  VALUE_BYTES_MAX,
+} from "../../src/base/limits.ts";
+import { errorReply, isError, type MapReply, type Reply } from "../../src/base/reply.ts";
 import type { CommandSpec } from "../../src/commands/contract.ts";
 import { ERROR_CODES } from "../../src/commands/errors.ts";
 import { operationKeys, soleKey } from "../../src/commands/operation-keys.ts";
@@ -132,7 +138,10 @@ suite("commands/table", (test) => {
     const value = "v".repeat(VALUE_BYTES_MAX);
     assert.is(plan(["set", key, value]).kind, "operation");
     const tooLong = (args: readonly string[]): void => {
-      assert.match(String(textOf(replyOf(args))), /^LIMIT a (key|value|script|request|pattern) of/);
+      assert.match(
+        String(textOf(replyOf(args))),
+        /^LIMIT a (key|value|script|request|pattern|client name) of/,
+      );
     };
 
     tooLong(["get", `${key}k`]);
@@ -143,13 +152,48 @@ suite("commands/table", (test) => {
     tooLong(["delex", `${key}k`, "foo", "bar"]);
     tooLong(["del", "k", `${key}k`]);
     tooLong(["rename", "k", `${key}k`]);
-    tooLong(["keys", `${key}k`]);
-    tooLong(["scan", "0", "match", `${key}k`]);
+    const pattern = "*a".repeat(PATTERN_BYTES_MAX / 2);
+    assert.is(plan(["keys", pattern]).kind, "every-group");
+    assert.is(plan(["scan", "0", "match", pattern]).kind, "group");
+    tooLong(["keys", `${pattern}*`]);
+    tooLong(["scan", "0", "match", `${pattern}*`]);
+    const inScript = scriptCommands.parse(["scan", "0", "match", `${pattern}*`], 0);
+    assert.match(
+      String(inScript.kind === "reply" ? textOf(inScript.reply) : ""),
+      /^LIMIT a pattern/,
+    );
+    const name = "n".repeat(CLIENT_NAME_BYTES_MAX);
+    assert.is(textOf(replyOf(["client", "setname", name])), "OK");
+    tooLong(["client", "setname", `${name}n`]);
+    tooLong(["client", "setinfo", "lib-name", `${name}n`]);
+    tooLong(["hello", "2", "setname", `${name}n`]);
     tooLong(["eval", `${value}v`, "0"]);
     tooLong(["script", "load", `${value}v`]);
     tooLong(["eval", "x", "1", `${key}k`]);
     const values = Array.from({ length: OPERATION_BYTES_MAX / VALUE_BYTES_MAX }, () => value);
     tooLong(["eval", "x", "0", ...values, "v"]);
     tooLong(["mset", ...values.flatMap((each) => ["k", each])]);
+  });
+
+  test("a command named many times in one request is described once", () => {
+    const names = new Array<string>(100_000).fill("client");
+    const infos = replyOf(["command", "info", ...names]) as readonly Reply[];
+    const docs = replyOf(["command", "docs", ...names]) as MapReply;
+
+    assert.is(infos[0], infos[99_999]);
+    assert.is(docs.entries[0]?.[1], docs.entries[99_999]?.[1]);
+  });
+
+  test("CLIENT LIST with many ids looks at each once", () => {
+    const sessions = Array.from({ length: 2_000 }, (_, index) => fakeSession({ id: index + 1 }));
+    const server = fakeServer({ sessions: () => sessions });
+    const ids = Array.from({ length: 100_000 }, (_, index) => String(index + 10_000));
+
+    const startedAtMs = performance.now();
+    const listed = plan(["client", "list", "id", "7", ...ids], sessions[0], server);
+
+    assert.is(listed.kind, "reply");
+    // One by one these are 200 million comparisons.
+    assert.ok(performance.now() - startedAtMs < 150);
   });
 });
