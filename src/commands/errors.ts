@@ -79,9 +79,9 @@ export const ERROR_CODES: readonly ErrorCode[] = [
   },
   {
     code: "LIMIT",
-    meaning: "A key, a value or a whole request is larger than this server takes.",
+    meaning: "A key, a value, a whole request or its reply is larger than this server takes.",
     retry: "never",
-    advice: "Send less; the text names the bound.",
+    advice: "Send less or ask for less; the text names the bound.",
   },
   {
     code: "OOM",
