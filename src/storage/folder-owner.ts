@@ -55,8 +55,7 @@ export async function ownFolder(directory: string, exclusively: Exclusively): Pr
       await refuseLiveOwner(directory, before);
       const swapped = exclusively(() => {
         if (readOwner(file) !== before) return false;
-        writeFileSync(`${file}.new`, record);
-        renameSync(`${file}.new`, file);
+        replace(file, record);
         return true;
       });
       if (!swapped) continue;
@@ -66,6 +65,23 @@ export async function ownFolder(directory: string, exclusively: Exclusively): Pr
     }
   } catch (thrown) {
     release();
+    throw thrown;
+  }
+}
+
+/** Rejects with {@link StorageOpenError} `locked` while another process owns the folder. */
+export function refuseOwned(directory: string): Promise<void> {
+  return refuseLiveOwner(directory, readOwner(join(directory, OWNER_FILE)));
+}
+
+/** Writes the file as a whole or not at all; a full disk leaves nothing of it behind. */
+function replace(file: string, text: string): void {
+  const next = `${file}.new`;
+  try {
+    writeFileSync(next, text);
+    renameSync(next, file);
+  } catch (thrown) {
+    rmSync(next, { force: true });
     throw thrown;
   }
 }

@@ -28,7 +28,7 @@ import {
   type Environment,
   type Root,
 } from "./environment.ts";
-import { ownFolder, type FolderOwner } from "./folder-owner.ts";
+import { ownFolder, refuseOwned, type FolderOwner } from "./folder-owner.ts";
 import {
   DATA_FILE,
   decodeFolderMeta,
@@ -41,6 +41,7 @@ import {
   type FolderMeta,
 } from "./format.ts";
 import { isDamage, StorageOpenError } from "./open-error.ts";
+import { findDamage } from "./page-check.ts";
 
 export interface StorageOptions {
   /** Absolute or relative to the working directory; created if missing. */
@@ -75,6 +76,7 @@ export async function openFolder(options: StorageOptions): Promise<OpenFolder> {
   const made = makeDirectory(directory);
   try {
     checkFiles(directory);
+    await checkPages(directory);
     return await openChecked(options);
   } catch (thrown) {
     if (made) removeIfEmpty(directory);
@@ -130,7 +132,25 @@ function checkFiles(directory: string): void {
     throw notOurs(directory, `it has no ${DATA_FILE}, but other files, such as ${strange}`);
   }
   if (size < HEAD_BYTES || head.readUInt32LE(MAGIC_PLACE) !== LMDB_MAGIC) {
-    throw notOurs(directory, `its ${DATA_FILE} is not a Paxlock data file`);
+    throw notOurs(
+      directory,
+      `its ${DATA_FILE} is not a Paxlock data file, or its beginning is damaged: then restore it from a backup`,
+    );
+  }
+}
+
+/**
+ * Refuses a data file with damaged pages, before LMDB touches them. While another process writes to
+ * the file it looks damaged to who reads along, so that is asked before it is believed.
+ */
+async function checkPages(directory: string): Promise<void> {
+  let before: string | null = null;
+  for (;;) {
+    const damage = findDamage(join(directory, DATA_FILE));
+    if (damage === null) return;
+    await refuseOwned(directory);
+    if (damage === before) throw damaged(directory, `${DATA_FILE}: ${damage}`);
+    before = damage;
   }
 }
 

@@ -215,6 +215,16 @@ suite(
         assert.equal(readdirSync(directory).sort(), ["data.mdb", "lock.mdb"]);
       }));
 
+    test("an owner's record that cannot be written leaves nothing of it behind", () =>
+      withFolder(async (directory) => {
+        await create(directory);
+        mkdirSync(join(directory, "owner.json"));
+
+        assert.is((await refusal(directory)).code, "unwritable");
+
+        assert.equal(readdirSync(directory).sort(), ["data.mdb", "lock.mdb", "owner.json"]);
+      }));
+
     test("a start that was interrupted before it wrote anything leaves a folder that opens", () =>
       withFolder(async (directory) => {
         mkdirSync(directory);
