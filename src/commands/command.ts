@@ -1,4 +1,5 @@
 /** COMMAND: the table of commands, for clients and for redis-cli's hints. */
+import { PATTERN_BYTES_MAX } from "../base/limits.ts";
 import type { Reply } from "../base/reply.ts";
 import { errorReply, NIL_ARRAY, status } from "../base/reply.ts";
 import { matchesGlob } from "../machine/keyspace/glob.ts";
@@ -6,7 +7,7 @@ import { isWord } from "./arguments.ts";
 import { categoriesOf, docsReply, infoReply } from "./command-info.ts";
 import { findKeys } from "./command-keys.ts";
 import type { CommandSpec, Plan } from "./contract.ts";
-import { SYNTAX_ERROR } from "./errors.ts";
+import { overLimit, SYNTAX_ERROR } from "./errors.ts";
 import { answer, help } from "./plans.ts";
 import { NO_KEYS, oneOf } from "./spec.ts";
 
@@ -72,6 +73,8 @@ function planDocs(args: readonly string[], catalog: Catalog): Plan {
 function planList(args: readonly string[], catalog: Catalog): Plan {
   const filter = filterOf(args);
   if (filter === null) return answer(SYNTAX_ERROR);
+  const bytes = args[4]?.length ?? 0;
+  if (bytes > PATTERN_BYTES_MAX) return answer(overLimit("a pattern", bytes, PATTERN_BYTES_MAX));
   const names: string[] = [];
   for (const spec of catalog.all()) {
     if (filter(spec)) names.push(spec.name);

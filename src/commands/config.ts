@@ -1,9 +1,10 @@
 /** CONFIG: settings by Redis's names. What may be changed, and to what, is `config`'s to say. */
+import { KEY_BYTES_MAX } from "../base/limits.ts";
 import type { Reply } from "../base/reply.ts";
 import { errorReply, OK } from "../base/reply.ts";
 import { matchesGlob } from "../machine/keyspace/glob.ts";
 import type { CommandSpec, Plan, ServerPort } from "./contract.ts";
-import { SYNTAX_ERROR } from "./errors.ts";
+import { overLimit, SYNTAX_ERROR } from "./errors.ts";
 import { answer, help } from "./plans.ts";
 import { NO_KEYS } from "./spec.ts";
 
@@ -12,14 +13,21 @@ import { NO_KEYS } from "./spec.ts";
  * argument that names it decides how it is written: a name as it was sent, a pattern in lower case.
  */
 function planGet(args: readonly string[], server: ServerPort): Plan {
-  const wanted = args.slice(2);
+  let bytes = 0;
+  for (let index = 2; index < args.length; index += 1) bytes += args[index]?.length ?? 0;
+  // Each is held against each parameter, and everybody waits for it.
+  if (bytes > KEY_BYTES_MAX) return answer(overLimit("a request", bytes, KEY_BYTES_MAX));
+  const wanted = args.slice(2).map((text) => ({
+    text,
+    lower: text.toLowerCase(),
+    isPattern: IS_PATTERN.test(text),
+  }));
   const entries: [Reply, Reply][] = [];
   for (const [name, value] of server.config()) {
-    const by = wanted.find((text) => {
-      const lower = text.toLowerCase();
-      return IS_PATTERN.test(text) ? matchesGlob(lower, name) : lower === name;
-    });
-    if (by !== undefined) entries.push([IS_PATTERN.test(by) ? name : by, value]);
+    const by = wanted.find(({ lower, isPattern }) =>
+      isPattern ? matchesGlob(lower, name) : lower === name,
+    );
+    if (by !== undefined) entries.push([by.isPattern ? name : by.text, value]);
   }
   return answer({ kind: "map", entries });
 }

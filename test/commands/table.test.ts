@@ -162,6 +162,9 @@ suite("commands/table", (test) => {
       String(inScript.kind === "reply" ? textOf(inScript.reply) : ""),
       /^LIMIT a pattern/,
     );
+    assert.is(plan(["config", "get", key]).kind, "reply");
+    tooLong(["config", "get", key, "k"]);
+    tooLong(["command", "list", "filterby", "pattern", `${pattern}*`]);
     const name = "n".repeat(CLIENT_NAME_BYTES_MAX);
     assert.is(textOf(replyOf(["client", "setname", name])), "OK");
     tooLong(["client", "setname", `${name}n`]);
