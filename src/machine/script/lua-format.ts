@@ -4,6 +4,7 @@
  * In WebAssembly a C `long` has 32 bits, so that `%d` could not print the milliseconds of a clock.
  */
 import { present } from "../../base/assert.ts";
+import { untilZero } from "./conversion.ts";
 import type { LuaContext } from "./lua-context.ts";
 import type { LuaState } from "./lua-module.ts";
 import { NAN_TEXT } from "./number-text.ts";
@@ -94,7 +95,8 @@ function formatOne(
   switch (letter) {
     case "c": {
       const code = toInteger(context.api.luaL_checknumber(state, argument));
-      return padded(String.fromCharCode(Number(BigInt.asUintN(8, code))), directive);
+      // A zero byte ends what C has written.
+      return untilZero(padded(String.fromCharCode(Number(BigInt.asUintN(8, code))), directive));
     }
     case "d":
     case "i": {
