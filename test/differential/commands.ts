@@ -225,18 +225,23 @@ function inSomeCase(args: readonly string[], bits: number): string[] {
   });
 }
 
-/** Commands on keys and values that reach no further than the data. */
-export function dataCommand(keys: Keys): fc.Arbitrary<string[]> {
+/**
+ * Commands on keys and values that reach no further than the data.
+ *
+ * @param wrongToo also what is not as it should be, which takes any argument for a key
+ */
+export function dataCommand(keys: Keys, wrongToo = true): fc.Arbitrary<string[]> {
   const good = fc.oneof(
     ...dataCommands(keys).map(([weight, arbitrary]) => ({ weight, arbitrary })),
   );
-  return fc
-    .oneof(
-      { weight: 20, arbitrary: good },
-      { weight: 2, arbitrary: damaged(good) },
-      { weight: 1, arbitrary: wrong },
-    )
-    .chain((args) => fc.nat({ max: 255 }).map((bits) => inSomeCase(args, bits)));
+  const any = fc.oneof(
+    { weight: 20, arbitrary: good },
+    { weight: 2, arbitrary: damaged(good) },
+    { weight: 1, arbitrary: wrong },
+  );
+  return (wrongToo ? any : good).chain((args) =>
+    fc.nat({ max: 255 }).map((bits) => inSomeCase(args, bits)),
+  );
 }
 
 /** As arrays mostly, as lines of text at times. */

@@ -23,7 +23,18 @@ function isError(frame: string): boolean {
 
 const ADDRESS = /(table|function|thread|userdata): 0x[0-9a-f]+/;
 
+/** Seen by the runner, since there is no answer to compare. */
+export const CLOSED_FOR_STRANGERS: MeantDifference = {
+  title: "a client that is owed much and has not authenticated is not disconnected",
+  reason:
+    "nothing more is read from it, as from any client that does not read; Redis, since a fix of " +
+    "2025, closes at 1 KB, and at a protocol error at times before the client has read of it",
+  applies: () => false,
+  example: [],
+};
+
 export const MEANT_DIFFERENCES: readonly MeantDifference[] = [
+  CLOSED_FOR_STRANGERS,
   {
     title: "a lease, or a point of time, past 2^52 ms is refused",
     reason: "a deadline stays an exact number; Redis takes up to 2^63 ms",
@@ -61,7 +72,7 @@ export const MEANT_DIFFERENCES: readonly MeantDifference[] = [
   {
     title: "keys of several groups in one command or script are refused",
     reason: "a group is a log of its own; a hash tag puts keys together. With one group nothing is",
-    applies: ({ ours }) => ours.startsWith("-CROSSSLOT "),
+    applies: ({ ours }) => ours.includes("-CROSSSLOT "),
     severalGroups: true,
     example: [["DEL", "a", "b"]],
   },

@@ -2,7 +2,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { encodeCommand } from "../support/resp-client.ts";
 import { agree, parse, type Pair } from "./compare.ts";
-import { meantDifference, type MeantDifference } from "./meant-differences.ts";
+import {
+  CLOSED_FOR_STRANGERS,
+  meantDifference,
+  type MeantDifference,
+} from "./meant-differences.ts";
 import {
   encode,
   endsConnection,
@@ -199,6 +203,10 @@ class ProgramRun {
     const milliseconds = performance.now() - this.#startedAt + ROUNDING_MS;
     const whole = !pair.theirs.startsWith(NOTHING) && !pair.ours.startsWith(NOTHING);
     if (whole && agree(pair, { milliseconds })) return;
+    if (this.#options.password !== undefined && pair.theirs === NOTHING_AND_CLOSED) {
+      this.#meant = CLOSED_FOR_STRANGERS;
+      return;
+    }
     this.#meant = whole ? meantDifference(pair, this.#options.severalGroups === true) : null;
     if (this.#meant !== null) return;
     this.#differ(
@@ -285,6 +293,7 @@ class ProgramRun {
 }
 
 const NOTHING = "(nothing";
+const NOTHING_AND_CLOSED = `${NOTHING}, closed)`;
 
 function nothing({ closed, rest }: Exchange): string {
   return `${NOTHING}${closed ? ", closed" : ""}${rest === "" ? "" : `, but ${rest}`})`;
