@@ -112,15 +112,16 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
     });
     server.flush();
     await server.drained(STOP_GRACE_MS);
-    server.destroyConnections();
     await storage.close();
+    server.destroyConnections();
     if (failure !== null) throw failure;
   };
   const dispatcher = new Dispatcher({
     replica,
     port: serverPort,
     counters: server.counters,
-    shutdown: () => {
+    shutdown: (asker) => {
+      server.closeLast(asker);
       void stop();
     },
   });

@@ -77,6 +77,7 @@ export class Connection implements ReplyOwner {
   readonly #queue = new ReplyQueue();
   /** No more commands are read; the socket ends when the queue is empty and written. */
   #ending = false;
+  #held = false;
   #closed = false;
   #paused = false;
   #running = false;
@@ -246,6 +247,12 @@ export class Connection implements ReplyOwner {
     this.#wantFlush();
   }
 
+  /** SHUTDOWN: reads nothing more and stays open, so that its close tells that all is on disk. */
+  hold(): void {
+    this.#held = true;
+    this.#socket.pause();
+  }
+
   /** CLIENT KILL, timeout: closes at once, with the finished replies that the kernel takes. */
   kill(): void {
     this.flush();
@@ -291,7 +298,7 @@ export class Connection implements ReplyOwner {
     if (this.#running) return;
     this.#running = true;
     const decoder = this.#decoder;
-    while (!this.#ending && !this.#mustPause()) {
+    while (!this.#ending && !this.#held && !this.#mustPause()) {
       // AUTH, RESET and CONFIG SET, also of others, change what the next command may be.
       decoder.authenticated = this.session.authenticated || !this.#host.needsPassword();
       const buffered = decoder.bufferedBytes;
@@ -334,7 +341,7 @@ export class Connection implements ReplyOwner {
     if (queue.length >= PIPELINE_MAX / 2) return;
     if (queue.requestBytes + queue.replyBytes >= CONNECTION_INPUT_BYTES_MAX / 2) return;
     if (this.#socket.writableLength >= OUTPUT_PAUSE_BYTES) return;
-    if (this.#ending) return;
+    if (this.#ending || this.#held) return;
     this.#paused = false;
     this.#socket.resume();
     this.#chunkAtMs = this.#host.nowMs();

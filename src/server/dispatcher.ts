@@ -31,13 +31,13 @@ export class Dispatcher {
   readonly #replica: Replica;
   readonly #port: ServerPort;
   readonly #counters: Counters;
-  readonly #shutdown: () => void;
+  readonly #shutdown: (asker: Connection) => void;
 
   constructor(options: {
     readonly replica: Replica;
     readonly port: ServerPort;
     readonly counters: Counters;
-    readonly shutdown: () => void;
+    readonly shutdown: (asker: Connection) => void;
   }) {
     this.#replica = options.replica;
     this.#port = options.port;
@@ -81,7 +81,7 @@ export class Dispatcher {
         connection.end();
         return;
       case "shutdown":
-        this.#shutdown();
+        this.#shutdown(connection);
         return;
       default:
         unreachable(plan);

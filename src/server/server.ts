@@ -49,6 +49,7 @@ export class Server {
   #nextId = 1;
   #flushScheduled = false;
   #stopping = false;
+  #asker: Connection | null = null;
   #stopSweep: () => void = () => undefined;
 
   constructor(options: {
@@ -144,13 +145,22 @@ export class Server {
     this.#stopping = true;
     this.#stopSweep();
     await this.#closeListeners();
-    for (const connection of this.#connections.values()) connection.end();
+    for (const connection of this.#connections.values()) {
+      if (connection !== this.#asker) connection.end();
+    }
+  }
+
+  /** The client that asked for the stop is closed last: that is its answer. */
+  closeLast(asker: Connection): void {
+    this.#asker = asker;
+    asker.hold();
   }
 
   /** Resolves when every client has taken its last replies and is gone, or after `graceMs`. */
   async drained(graceMs: number): Promise<void> {
     const endsAtMs = this.#clock.monotonicMs() + graceMs;
-    while (this.#connections.size > 0 && this.#clock.monotonicMs() < endsAtMs) {
+    const last = this.#asker === null ? 0 : 1;
+    while (this.#connections.size > last && this.#clock.monotonicMs() < endsAtMs) {
       await new Promise<void>((resolve) => {
         this.#scheduler.after(10, resolve);
       });

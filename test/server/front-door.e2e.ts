@@ -1,5 +1,7 @@
 /** The front door over real sockets: order, limits, back-pressure, doors that stay shut. */
+import { existsSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { withPaxlock } from "../support/paxlock-process.ts";
@@ -311,6 +313,22 @@ suite(
         const after = await paxlock.client();
         const kept = Number(await after.call("DBSIZE"));
         assert.ok(kept >= answered, `${answered} were answered, ${kept} are there`);
+      });
+    });
+
+    test("SHUTDOWN closes its own client last, when the folder is free", async () => {
+      await withPaxlock({}, async (paxlock) => {
+        const client = await paxlock.client();
+        await client.call("SET", "a", "1");
+        const other = await paxlock.client();
+        await other.call("PING");
+
+        await client.send(encodeCommand(["SHUTDOWN"]));
+        await client.untilClosed();
+
+        assert.is(existsSync(join(paxlock.directory, "owner.json")), false);
+        assert.is(other.isClosed, true);
+        assert.is(client.takeRaw(), "+OK\r\n", "only the SET has a reply");
       });
     });
 
