@@ -184,9 +184,14 @@ export const sourceRules: readonly SourceRule[] = [
   {
     name: "a test file declares a suite",
     applies: (path) => /^test\/.*\.(test|e2e)\.ts$/.test(path),
-    check: ({ text }) => (/^\s*suite\(/m.test(text) ? [] : ["declare a suite, or rename the file"]),
+    check: ({ text }) =>
+      /^\s*(suite|[a-z]\w*Suite)\(/m.test(text) ? [] : ["declare a suite, or rename the file"],
     offends: [{ path: "test/a.test.ts", text: documented }],
-    passes: [{ path: "test/a.e2e.ts", text: 'suite("a", (test) => {});\n' }],
+    passes: [
+      { path: "test/a.e2e.ts", text: 'suite("a", (test) => {});\n' },
+      // One suite for several subjects, from a module that they share.
+      { path: "test/a.e2e.ts", text: 'clientSuite("a", Client);\n' },
+    ],
   },
   {
     name: "no left-overs of work in progress",
