@@ -244,6 +244,59 @@ export function dataCommand(keys: Keys, wrongToo = true): fc.Arbitrary<string[]>
   );
 }
 
+/**
+ * Commands of Redis 8.4 and Valkey 9, and for Redis 7.0 the same as a script. Their arguments are as
+ * they should be: an error inside a script reads differently.
+ */
+export function newCommand({ single }: Keys): fc.Arbitrary<Command> {
+  const key = fc.constantFrom(...single);
+  const lease = fc.oneof(
+    fc.constant([]),
+    fc.constant(["KEEPTTL"]),
+    fc.integer({ min: 100, max: 1_000_000 }).map((ms) => ["EX", String(ms)]),
+  );
+  const condition = fc.constantFrom("IFEQ", "IFNE", "ifeq", "iFnE");
+  const set = fc
+    .tuple(key, value, condition, value, fc.boolean(), lease)
+    .map(([name, text, when, compare, old, options]): Command => ({
+      args: ["SET", name, text, when, compare, ...(old ? ["GET"] : []), ...options],
+      forRedis: ["EVAL", setIf(holds(when), old), "1", name, text, compare, ...options],
+    }));
+  const delex = fc
+    .tuple(key, fc.constantFrom("DELEX", "DelEx"), condition, value)
+    .map(([name, command, when, compare]): Command => ({
+      args: [command, name, when, compare],
+      forRedis: ["EVAL", deleteIf(holds(when)), "1", name, compare],
+    }));
+  const delifeq = fc.tuple(key, value).map(([name, compare]): Command => ({
+    args: ["DELIFEQ", name, compare],
+    forRedis: ["EVAL", deleteIf("o == c"), "1", name, compare],
+  }));
+  const plain = key.map((name): Command => ({ args: ["DELEX", name], forRedis: ["DEL", name] }));
+  return fc.oneof({ weight: 4, arbitrary: set }, delex, delifeq, plain);
+}
+
+/** The condition as Lua, over the old value `o`, false for none, and the one compared with, `c`. */
+function holds(condition: string): string {
+  return condition.toLowerCase() === "ifeq" ? "o == c" : "o ~= c";
+}
+
+function setIf(condition: string, old: boolean): string {
+  return (
+    "local o, c = redis.call('get', KEYS[1]), ARGV[2] " +
+    `if not (${condition}) then return ${old ? "o" : "false"} end ` +
+    "local r = redis.call('set', KEYS[1], ARGV[1], unpack(ARGV, 3)) " +
+    `return ${old ? "o" : "r"}`
+  );
+}
+
+function deleteIf(condition: string): string {
+  return (
+    "local o, c = redis.call('get', KEYS[1]), ARGV[1] " +
+    `if o and (${condition}) then return redis.call('del', KEYS[1]) end return 0`
+  );
+}
+
 /** As arrays mostly, as lines of text at times. */
 export function asCommand(args: fc.Arbitrary<string[]>): fc.Arbitrary<Command> {
   return fc

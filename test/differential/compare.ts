@@ -72,7 +72,8 @@ export function agree({ args, theirs, ours }: Pair, tolerance: Tolerance): boole
   if (theirs === ours) return true;
   const how = comparisonOf(args);
   if (how === "bytes") return false;
-  const [left, right] = [parse(theirs), parse(ours)];
+  const [left, right] = [parse(theirs), parsed(ours)];
+  if (right === undefined) return false;
   if (left instanceof RespError || right instanceof RespError) return false;
   // The kind of the reply is the first byte: `$-1` and `_` are both null and not the same.
   if (theirs.charAt(0) !== ours.charAt(0)) return false;
@@ -101,6 +102,15 @@ export function parse(frame: string): RespValue {
   const [message] = new Resp3Reader().read(frame);
   if (message === undefined) throw new Error(`not a reply: ${JSON.stringify(frame)}`);
   return message.value;
+}
+
+/** The value, or undefined where the reply is not well-formed. */
+function parsed(frame: string): RespValue | undefined {
+  try {
+    return parse(frame);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Text that is the same for all orders of sets and arrays. */

@@ -5,6 +5,8 @@ export interface Command {
   readonly args: readonly string[];
   /** Sent as a line of text instead of an array; only where {@link canBeInline}. */
   readonly inline?: boolean;
+  /** What Redis is sent instead: the same in commands that Redis 7.0 has. */
+  readonly forRedis?: readonly string[];
 }
 
 export type Step =
@@ -32,6 +34,11 @@ export type Program = readonly Step[];
 export function canBeInline(args: readonly string[]): boolean {
   const first = args[0] ?? "";
   return first !== "" && !first.startsWith("*") && args.join("").length < 10_000;
+}
+
+/** The command as Redis 7.0 takes it. */
+export function asRedisTakesIt(command: Command): Command {
+  return command.forRedis === undefined ? command : { args: command.forRedis };
 }
 
 export function encode({ args, inline }: Command): string {

@@ -1,6 +1,6 @@
 /** Random programs: pipelines of commands, SCAN and RANDOMKEY between them, leases that end. */
 import fc from "fast-check";
-import { asCommand, dataCommand, value, type Keys } from "./commands.ts";
+import { asCommand, dataCommand, newCommand, value, type Keys } from "./commands.ts";
 import { connectionCommand } from "./connection-commands.ts";
 import type { Command, Program, Step } from "./program.ts";
 import { clientScriptCommand, randomScriptCommand, scriptManagement } from "./scripts.ts";
@@ -15,10 +15,14 @@ export function pipelineOf(
   command: fc.Arbitrary<string[]>,
   { keys, maxLength }: { readonly keys: Keys; readonly maxLength: number },
 ): fc.Arbitrary<Step> {
+  const any = fc.oneof(
+    { weight: 15, arbitrary: asCommand(command) },
+    { weight: 1, arbitrary: newCommand(keys) },
+  );
   return fc.record({
     kind: fc.constant("pipeline" as const),
     commands: fc
-      .array(asCommand(command), { minLength: 1, maxLength })
+      .array(any, { minLength: 1, maxLength })
       .map((commands) => commands.flatMap((next) => countingExactly(next, keys))),
     cuts,
   });
