@@ -10,6 +10,7 @@ const packages = {
   "redis-server": "redis-server",
   "redis-cli": "redis-tools",
   "redis-benchmark": "redis-tools",
+  script: "bsdutils",
 } as const;
 
 export type Program = keyof typeof packages;
