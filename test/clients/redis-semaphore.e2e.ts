@@ -141,7 +141,8 @@ suite(
         await until(() => redis.status !== "ready");
         await paxlock.restart();
 
-        assert.is(await new Mutex(connect(), "work").tryAcquire(), false);
+        const other = new Mutex(connect(), "work", { acquireTimeout: 100 });
+        assert.is(await other.tryAcquire(), false);
         assert.is(await redis.get("mutex:work"), mutex.identifier);
         await mutex.release();
         assert.is(await redis.exists("mutex:work"), 0);
