@@ -48,7 +48,12 @@ export type Plan =
   /** Nothing is answered (CLIENT REPLY SKIP/OFF). */
   | { readonly kind: "silent" }
   /** Answer, then close this connection once it is written (QUIT, CLIENT KILL of itself). */
-  | { readonly kind: "close"; readonly reply: Reply | null }
+  | {
+      readonly kind: "close";
+      readonly reply: Reply | null;
+      /** Why, for the log: the client is told nothing and loses what it has not been told yet. */
+      readonly warning?: string;
+    }
   /** Answer nothing; stop the node in order (SHUTDOWN). */
   | { readonly kind: "shutdown" };
 

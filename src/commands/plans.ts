@@ -68,7 +68,7 @@ export function help(command: string, lines: readonly string[]): Plan {
     `${command} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:`,
     ...lines,
     "HELP",
-    "    Print this help.",
+    "    Prints this help.",
   ];
   return answer(text.map((line) => ({ kind: "status", text: line })));
 }

@@ -6,6 +6,7 @@
  */
 import { present } from "../base/assert.ts";
 import type { ErrorReply, Reply } from "../base/reply.ts";
+import { isWord } from "./arguments.ts";
 import { clientSpec } from "./client.ts";
 import { askingSpec, clusterSpec, readonlySpec, readwriteSpec } from "./cluster.ts";
 import { commandSpec } from "./command.ts";
@@ -203,7 +204,7 @@ export function hasArity(spec: CommandSpec, length: number): boolean {
 /** What to do for one command of a connection. `args` is never empty; `args[0]` is the name. */
 export function planCommand(args: readonly string[], session: Session, server: ServerPort): Plan {
   const command = lookup(args);
-  if (command === null) return { kind: "reply", reply: notFound(args) };
+  if (command === null) return isHttp(args) ? CLOSE_HTTP : { kind: "reply", reply: notFound(args) };
   const { spec } = command;
   session.lastCommand = spec.name;
   if (!hasArity(spec, args.length)) return { kind: "reply", reply: wrongArity(spec.name) };
@@ -214,6 +215,20 @@ export function planCommand(args: readonly string[], session: Session, server: S
   // What has only subcommands cannot come here: its name alone has too few arguments.
   const plan = present(spec.plan, "a command has parse or plan");
   return planChecked(plan(args, session, server));
+}
+
+/**
+ * A web page can make a browser send commands to a server on its own machine, in the body of a
+ * request. As in Redis, the first line or the `Host` header of one ends the connection, unanswered.
+ */
+const CLOSE_HTTP: Plan = {
+  kind: "close",
+  reply: null,
+  warning: "closed a connection that speaks HTTP; a web page may be trying to send commands",
+};
+
+function isHttp([name = ""]: readonly string[]): boolean {
+  return isWord(name, "post") || (name.length === 5 && name.toLowerCase() === "host:");
 }
 
 /** The error for arguments that {@link lookup} finds nothing for. */

@@ -124,6 +124,9 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
       server.closeLast(asker);
       void stop();
     },
+    warn: (text, address) => {
+      log.warn({ address }, text);
+    },
   });
   server.serve((args, connection) => {
     dispatcher.dispatch(args, connection);

@@ -24,6 +24,9 @@ import type { Counters } from "./statistics.ts";
 const CROSS_SLOT_REPLY = errorReply(CROSS_SLOT);
 const NO_SCRIPT_REPLY = errorReply(NO_SCRIPT);
 
+/** As in Redis. */
+const WARNING_INTERVAL_MS = 60_000;
+
 /** Stands for "the keys belong to several groups" where a group is expected. */
 const SEVERAL_GROUPS = -1;
 
@@ -32,17 +35,22 @@ export class Dispatcher {
   readonly #port: ServerPort;
   readonly #counters: Counters;
   readonly #shutdown: (asker: Connection) => void;
+  readonly #warn: (text: string, address: string) => void;
+  #warnedAtMs = -Infinity;
 
   constructor(options: {
     readonly replica: Replica;
     readonly port: ServerPort;
     readonly counters: Counters;
     readonly shutdown: (asker: Connection) => void;
+    /** For the log: what a client at an address has done. */
+    readonly warn: (text: string, address: string) => void;
   }) {
     this.#replica = options.replica;
     this.#port = options.port;
     this.#counters = options.counters;
     this.#shutdown = options.shutdown;
+    this.#warn = options.warn;
   }
 
   dispatch(args: readonly string[], connection: Connection): void {
@@ -77,6 +85,11 @@ export class Dispatcher {
       case "silent":
         return;
       case "close":
+        if (plan.warning !== undefined) {
+          this.#warnRarely(plan.warning, connection);
+          connection.destroy();
+          return;
+        }
         if (plan.reply !== null) connection.reply(plan.reply, args);
         connection.end();
         return;
@@ -86,6 +99,13 @@ export class Dispatcher {
       default:
         unreachable(plan);
     }
+  }
+
+  /** Clients do not fill the log. */
+  #warnRarely(text: string, connection: Connection): void {
+    if (connection.commandAtMs - this.#warnedAtMs < WARNING_INTERVAL_MS) return;
+    this.#warnedAtMs = connection.commandAtMs;
+    this.#warn(text, connection.session.address);
   }
 
   #submit(
