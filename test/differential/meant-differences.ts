@@ -158,6 +158,12 @@ const NARROWER: readonly MeantDifference[] = [
     example: [["DEL", "a", "b"]],
   },
   CLOSED_FOR_STRANGERS,
+  {
+    title: "a zero byte in a line is a byte like others",
+    reason: "Redis takes it for the end of what it has read, and waits until 64 KB have come",
+    applies: NEVER,
+    example: [],
+  },
 ];
 
 /** Time and what is gone. */
