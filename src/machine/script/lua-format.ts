@@ -94,9 +94,11 @@ function formatOne(
   const { letter } = directive;
   switch (letter) {
     case "c": {
-      const code = toInteger(context.api.luaL_checknumber(state, argument));
+      const value = Math.trunc(context.api.luaL_checknumber(state, argument));
+      // A cast to an int of 32 bits, the low byte of which is 0 where the number does not fit.
+      const code = value >= -(2 ** 31) && value < 2 ** 31 ? value & 0xff : 0;
       // A zero byte ends what C has written.
-      return untilZero(padded(String.fromCharCode(Number(BigInt.asUintN(8, code))), directive));
+      return untilZero(padded(String.fromCharCode(code), directive));
     }
     case "d":
     case "i": {
@@ -134,8 +136,9 @@ function toInteger(value: number): bigint {
 
 function unsigned(value: number, directive: Directive): string {
   const { letter, flags } = directive;
+  // What is too large for a cast becomes 0 on x86, what is too small the lowest signed integer.
   const exact =
-    value >= 2 ** 63 && value < 2 ** 64 ? BigInt(value) : BigInt.asUintN(64, toInteger(value));
+    value >= 2 ** 63 ? BigInt(value < 2 ** 64 ? value : 0) : BigInt.asUintN(64, toInteger(value));
   if (letter === "u") return integer(exact.toString(), "", directive);
   const digits = exact.toString(letter === "o" ? 8 : 16);
   const alternative = flags.includes("#") && exact !== 0n;
