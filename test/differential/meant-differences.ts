@@ -34,9 +34,7 @@ function isCalled({ args }: Pair, name: string, ...subcommands: readonly string[
   return subcommands.length === 0 || subcommands.includes(args[1]?.toLowerCase() ?? "");
 }
 
-function isError(frame: string): boolean {
-  return frame.startsWith("-");
-}
+const INVALID_LEASE = "-ERR invalid expire time in ";
 
 const ADDRESS = /(table|function|thread|userdata): 0x[0-9a-f]+/;
 
@@ -147,7 +145,7 @@ const NARROWER: readonly MeantDifference[] = [
     title: "a lease, or a point of time, past 2^52 ms is refused",
     reason: "a deadline stays an exact number; Redis takes up to 2^63 ms",
     applies: ({ args, theirs, ours }) =>
-      !isError(theirs) && ours.includes("-ERR invalid expire time in ") && hasLongLease(args),
+      !theirs.includes(INVALID_LEASE) && ours.includes(INVALID_LEASE) && hasLongLease(args),
     example: [["SET", "k", "v", "PXAT", "9223372036854775807"]],
   },
   {

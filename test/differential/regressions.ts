@@ -153,6 +153,15 @@ export const REGRESSIONS: readonly Regression[] = [
     ),
   },
   {
+    title: "string.format casts numbers that are too large as C does on x86",
+    commands: evalOf(
+      "return string.format('%x %x %x %x %u %o', 7e175, -7e175, 2^63, 2^64, 1/0, -1/0)",
+      "return string.format('%x %x %u', 0/0, -1, 2^63+2048)",
+      "return string.format('%d %d %d %i', 7e175, -7e175, 0/0, 2^63)",
+      "return {string.format('%c', 7e175), string.format('%c', 2^32+65), string.format('%c', -191)}",
+    ),
+  },
+  {
     title: "string.format ends a short text at its zero byte",
     commands: evalOf(
       "return string.format('%s', 'ab\0c')",

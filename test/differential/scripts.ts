@@ -264,7 +264,6 @@ function expressions(redisCall: fc.Arbitrary<string>): fc.Arbitrary<string> {
             .tuple(
               from(
                 "tonumber",
-                "string.rep",
                 "math.max",
                 "math.min",
                 "math.fmod",
@@ -283,6 +282,13 @@ function expressions(redisCall: fc.Arbitrary<string>): fc.Arbitrary<string> {
               any,
             )
             .map(([name, left, right]) => `${name}(${left},${right})`),
+        },
+        {
+          weight: 1,
+          // Never many times: Redis would take all the memory that it asks for.
+          arbitrary: fc
+            .tuple(any, from("0", "1", "3", "-1", "2.9", "'2'", "'x'", "nil", "2^32 + 2"))
+            .map((parts) => `string.rep(${parts.join(",")})`),
         },
         {
           weight: 1,
