@@ -171,4 +171,19 @@ export const REGRESSIONS: readonly Regression[] = [
       "return string.format('%q', 'ab\0c')",
     ),
   },
+  {
+    title: "a script goes through all keys, and counts them",
+    commands: [
+      ["MSET", "lock:1", "a", "lock:2", "b", "other", "c"],
+      ["EVAL", "local all = redis.call('keys', 'lock:*') table.sort(all) return all", "0"],
+      ["EVAL", "return {redis.call('dbsize'), #redis.call('scan', 0, 'count', 100)[2]}", "0"],
+      ["EVAL", "return redis.call('exists', redis.call('randomkey'))", "0"],
+      [
+        "EVAL",
+        "redis.call('select', 1) redis.call('set', 'k', 'v') return redis.call('dbsize')",
+        "0",
+      ],
+      ["DBSIZE"],
+    ],
+  },
 ];

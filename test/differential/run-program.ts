@@ -42,6 +42,7 @@ export interface Outcome {
   readonly doubtful: boolean;
   /** How often keys were still there 50 ms after their end, and 50 ms later again. */
   readonly late: number;
+  /** Those of the program; the looks at what is left are not counted. */
   readonly commands: number;
 }
 
@@ -68,8 +69,9 @@ export async function runProgram(
     await run.step(step);
     if (run.ended) return run.outcome;
   }
+  const { commands } = run.outcome;
   await run.compareStates();
-  return run.outcome;
+  return { ...run.outcome, commands };
 }
 
 class ProgramRun {
