@@ -56,10 +56,18 @@ function newClient(port: number, options: ClientOptions = {}) {
 
 type Client = ReturnType<typeof newClient>;
 
+/** What can be ended, be it a client or a pool. */
+interface Ended {
+  readonly isOpen: boolean;
+  destroy(): void;
+}
+
 interface Connections {
   readonly paxlock: Paxlock;
   /** A connected client, ended at the end. */
   readonly connect: (options?: ClientOptions) => Promise<Client>;
+  /** Ends a client of another kind with the rest. */
+  readonly ending: <T extends Ended>(client: T) => T;
 }
 
 function session(
@@ -67,7 +75,7 @@ function session(
   options: PaxlockOptions = {},
 ): Promise<void> {
   return withPaxlock(options, async (paxlock) => {
-    const clients: Client[] = [];
+    const clients: Ended[] = [];
     const connect = async (clientOptions: ClientOptions = {}): Promise<Client> => {
       const client = newClient(paxlock.port, clientOptions);
       clients.push(client);
@@ -75,7 +83,7 @@ function session(
       return client;
     };
     try {
-      await body({ paxlock, connect });
+      await body({ paxlock, connect, ending: (client) => (clients.push(client), client) });
     } finally {
       for (const client of clients) if (client.isOpen) client.destroy();
     }
@@ -103,18 +111,19 @@ suite(
 
     test("logs in, names itself and chooses a database in its handshake", () =>
       session(
-        async ({ paxlock, connect }) => {
+        async ({ paxlock, connect, ending }) => {
           const client = await connect({ password: "s3 cret", database: 5, name: "worker-7" });
           const { name, db, user } = await client.clientInfo();
           assert.equal({ name, db, user }, { name: "worker-7", db: 5, user: "default" });
           assert.is(await client.set("lock", "me"), "OK");
 
-          const byAddress = createClient({
-            url: `redis://default:s3%20cret@127.0.0.1:${paxlock.port}/5`,
-          });
+          const byAddress = ending(
+            createClient({
+              url: `redis://default:s3%20cret@127.0.0.1:${paxlock.port}/5`,
+            }),
+          );
           await byAddress.connect();
           assert.is(await byAddress.get("lock"), "me");
-          byAddress.destroy();
           const other = await connect({ password: "s3 cret" });
           assert.is(await other.exists("lock"), 0);
         },
@@ -139,8 +148,8 @@ suite(
       ));
 
     test("speaks RESP2 when asked", () =>
-      session(async ({ paxlock }) => {
-        const client = createClient({ RESP: 2, socket: { port: paxlock.port } });
+      session(async ({ paxlock, ending }) => {
+        const client = ending(createClient({ RESP: 2, socket: { port: paxlock.port } }));
         await client.connect();
 
         assert.is((await client.clientInfo()).resp, 2);
@@ -150,14 +159,12 @@ suite(
         );
         assert.is(await client.set("lock", "you", { condition: "NX" }), null);
         assert.equal({ ...(await client.configGet("databases")) }, { databases: "16" });
-        client.destroy();
       }));
 
     test("of many connections that want a lock, one gets it, and the next after the release", () =>
-      session(async ({ paxlock, connect }) => {
-        const pool = createClientPool(
-          { socket: { port: paxlock.port } },
-          { minimum: 10, maximum: 10 },
+      session(async ({ paxlock, connect, ending }) => {
+        const pool = ending(
+          createClientPool({ socket: { port: paxlock.port } }, { minimum: 10, maximum: 10 }),
         );
         await pool.connect();
         const watcher = await connect();
@@ -177,7 +184,6 @@ suite(
           assert.is(await watcher.unlock("lock", "nobody"), 0);
           assert.is(await watcher.unlock("lock", `w${winner}`), 1);
         }
-        pool.destroy();
       }));
 
     test("a lease ends by itself, and not before its time", () =>
