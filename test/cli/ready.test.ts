@@ -7,7 +7,7 @@ import { suite } from "../support/suite.ts";
 const ready: Ready = {
   address: "127.0.0.1",
   port: 6379,
-  directory: "/work/paxlock-data",
+  directory: "/srv/paxlock-data",
   version: "1.2.3",
   groups: 8,
   password: false,

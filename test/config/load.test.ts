@@ -17,7 +17,7 @@ suite("config/load", (test) => {
 
     assert.is(configuration.port, 6379);
     assert.equal(configuration.bind, ["127.0.0.1"]);
-    assert.is(configuration.directory, "/work/paxlock-data");
+    assert.is(configuration.directory, "/srv/paxlock-data");
     assert.is(configuration.groups, 8);
     assert.is(configuration.password, "");
     assert.is(configuration.protectedMode, true);
@@ -27,7 +27,7 @@ suite("config/load", (test) => {
   });
 
   test("a flag beats a variable, a variable beats the file, the file beats the default", () => {
-    const files = { "/work/paxlock.conf": text("port 3\ngroups 3\nnode-id 3\n") };
+    const files = { "/srv/paxlock.conf": text("port 3\ngroups 3\nnode-id 3\n") };
     const env = { PAXLOCK_CONFIG: "paxlock.conf", PAXLOCK_PORT: "2", PAXLOCK_GROUPS: "2" };
     const configuration = load({ argv: ["--port", "1"], env, files });
 
@@ -35,7 +35,7 @@ suite("config/load", (test) => {
     assert.is(configuration.groups, 2);
     assert.is(configuration.nodeId, 3);
     assert.is(configuration.maxClients, 10_000);
-    assert.is(configuration.configFile, "/work/paxlock.conf");
+    assert.is(configuration.configFile, "/srv/paxlock.conf");
     assert.equal([...configuration.given].sort(), ["config", "groups", "node-id", "port"]);
   });
 
@@ -58,7 +58,7 @@ suite("config/load", (test) => {
       "127.0.0.1",
     ]);
     assert.equal(load({ env: { PAXLOCK_BIND: "::1,127.0.0.1" } }).bind, ["::1", "127.0.0.1"]);
-    const files = { "/work/c": text("bind ::1 127.0.0.1") };
+    const files = { "/srv/c": text("bind ::1 127.0.0.1") };
     assert.equal(load({ argv: ["--config", "c"], files }).bind, ["::1", "127.0.0.1"]);
   });
 
@@ -87,10 +87,10 @@ suite("config/load", (test) => {
   test("a password is bytes: UTF-8 of an argument, any byte of a file, without its line end", () => {
     assert.is(load({ argv: ["--requirepass", "p\u00e4ss"] }).password, "p\xc3\xa4ss");
     const argv = ["--requirepass-file", "secret"];
-    const file = (bytes: Uint8Array | string) => load({ argv, files: { "/work/secret": bytes } });
+    const file = (bytes: Uint8Array | string) => load({ argv, files: { "/srv/secret": bytes } });
     assert.is(file(Uint8Array.of(0x61, 0xff, 0x20, 0x0d, 0x0a)).password, "a\xff ");
     assert.is(file(text("one\n\n")).password, "one\n");
-    const files = { "/work/c": text('requirepass "\\xff b"') };
+    const files = { "/srv/c": text('requirepass "\\xff b"') };
     assert.is(load({ argv: ["--config", "c"], files }).password, "\xff b");
   });
 
@@ -126,11 +126,11 @@ suite("config/load", (test) => {
       ],
       [{ argv: ["--config", "c"] }, "the configuration file c does not exist"],
       [
-        { argv: ["--config", "c"], files: { "/work/c": "EACCES" } },
+        { argv: ["--config", "c"], files: { "/srv/c": "EACCES" } },
         "the configuration file c may not be read by this user",
       ],
       [
-        { argv: ["--config", "c"], files: { "/work/c": "EISDIR" } },
+        { argv: ["--config", "c"], files: { "/srv/c": "EISDIR" } },
         "the configuration file c is a folder, not a file",
       ],
       [
@@ -155,11 +155,11 @@ suite("config/load", (test) => {
       ],
       [{ argv: ["--requirepass-file", "b"] }, "the password file b does not exist"],
       [
-        { argv: ["--requirepass-file", "b"], files: { "/work/b": text("\n") } },
+        { argv: ["--requirepass-file", "b"], files: { "/srv/b": text("\n") } },
         "the password file b is empty",
       ],
       [
-        { argv: ["--requirepass-file", "b"], files: { "/work/b": text("x".repeat(600)) } },
+        { argv: ["--requirepass-file", "b"], files: { "/srv/b": text("x".repeat(600)) } },
         "the password in b is longer than 512 bytes",
       ],
       [
@@ -183,7 +183,7 @@ suite("config/load", (test) => {
     );
     fc.assert(
       fc.property(fc.array(argument, { maxLength: 5 }), fc.string(), (argv, file) => {
-        const files = { "/work/c": text(file) };
+        const files = { "/srv/c": text(file) };
         const loaded = loadConfiguration(inputOf({ argv, env: { PAXLOCK_CONFIG: "c" }, files }));
         if (!loaded.ok) assert.not.match(loaded.message, /[\p{Cc}\n]/u);
       }),
@@ -192,7 +192,7 @@ suite("config/load", (test) => {
 });
 
 function withFile(content: string): Case {
-  return { argv: ["--config", "c"], files: { "/work/c": text(content) } };
+  return { argv: ["--config", "c"], files: { "/srv/c": text(content) } };
 }
 
 function load(input: Case): Configuration {
@@ -210,7 +210,7 @@ function inputOf({ argv = [], env = {}, files = {} }: Case): LoadInput {
   return {
     argv,
     env,
-    workingDirectory: "/work",
+    workingDirectory: "/srv",
     readFile: (path) => {
       const content = files[path] ?? "ENOENT";
       if (typeof content !== "string") return content;

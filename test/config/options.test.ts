@@ -88,7 +88,7 @@ function configurationOf(argv: readonly string[]) {
   const loaded = loadConfiguration({
     argv,
     env: {},
-    workingDirectory: "/work",
+    workingDirectory: "/srv",
     readFile: (path) => Buffer.from(path.endsWith(".conf") ? "" : "secret\n"),
   });
   if (!loaded.ok) throw new Error(loaded.message);

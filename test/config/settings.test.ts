@@ -12,7 +12,7 @@ suite("config/settings", (test) => {
     const expected: Record<string, string> = {
       port: "7001",
       bind: "127.0.0.1 ::1",
-      dir: "/work/paxlock-data",
+      dir: "/srv/paxlock-data",
       maxclients: "10000",
       timeout: "0",
       "tcp-keepalive": "300",
@@ -176,7 +176,7 @@ function configurationOf(argv: readonly string[]): Configuration {
   const loaded = loadConfiguration({
     argv,
     env: {},
-    workingDirectory: "/work",
+    workingDirectory: "/srv",
     readFile: () => new Uint8Array(),
   });
   if (!loaded.ok) throw new Error(loaded.message);
