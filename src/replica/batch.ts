@@ -46,6 +46,11 @@ export class Batch {
     return bytes;
   }
 
+  /** Whether those who waited have their answer, though the batch may still be applied. */
+  get answered(): boolean {
+    return this.#answered;
+  }
+
   /** True once: whoever gets it answers everybody who waits for this batch. */
   takeAnswering(): boolean {
     const mayAnswer = !this.#answered;

@@ -138,7 +138,8 @@ export class GroupReplica {
   /** Reads after everything that has been handed to this group so far is applied. */
   readBehindWrites(operation: Operation, sink: ReplySink): void {
     const newest = this.#waiting.at(-1) ?? this.#lastProposed;
-    if (newest === null) sink.resolve(this.read(operation));
+    // Nobody is answered any more by a batch that was given up as unknown.
+    if (newest === null || newest.answered) sink.resolve(this.read(operation));
     else newest.addRead(operation, sink);
   }
 

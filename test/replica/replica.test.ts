@@ -162,6 +162,24 @@ suite("replica/broken disk", (test) => {
     assert.equal(world.write(0, setNx("d", "v")).replies, []);
   });
 
+  test("a read that comes after an unknown outcome is answered, and does not wait for the disk", () => {
+    const world = World.ready();
+    world.write(0, setNx("a", "v"));
+    world.scheduler.settle();
+    world.storage.fail("no space");
+    for (let ms = 0; ms < STORAGE_PATIENCE_MS; ms += STORAGE_RETRY_MS) {
+      world.scheduler.pass(STORAGE_RETRY_MS);
+      if (world.storage.inFlight !== null) world.storage.fail("no space");
+    }
+
+    const read = world.readBehindWrites(0, get("a"));
+
+    assert.equal(read.replies, [null]);
+    world.scheduler.pass(STORAGE_RETRY_MS);
+    world.finishDisk();
+    assert.is(world.replica.read(0, get("a")), "v");
+  });
+
   test("stopping gives up with the reason instead of waiting for ever", () => {
     const world = World.ready();
     const answer = world.write(0, setNx("a", "v"));
