@@ -5,7 +5,7 @@
  * with virtual time and faults. Ports complete by calling back, never with promises, so that the
  * simulator owns the order of completions.
  */
-import type { Ballot, GroupId, Millis, Slot, WallMillis } from "./ids.ts";
+import type { Ballot, GroupId, Millis, NodeId, Slot, WallMillis } from "./ids.ts";
 
 /** The two clocks. Only the replica reads them, to stamp entries. */
 export interface Clock {
@@ -107,4 +107,44 @@ export interface Recovery {
   log(group: GroupId, visit: (record: AcceptedRecord) => void): void;
   /** The error that ends a start whose reader found that `place` of what it was given is not whole. */
   damage(place: string, reason: string): Error;
+}
+
+/** Where another node of the cluster is reached. */
+export interface PeerAddress {
+  readonly id: NodeId;
+  /** `host:port`, the host in brackets when it is an IPv6 address. */
+  readonly address: string;
+}
+
+/**
+ * Bodies to and from the other nodes. Delivery is not promised: a body arrives whole, once and in
+ * the order sent, or not at all, and everybody who needs an answer asks again.
+ */
+export interface Transport {
+  /**
+   * Sends `body` to a node. False: dropped, for there is no link or its queue is full. True
+   * promises nothing: the link may break before the body is through. The transport may read the
+   * bytes for as long as it likes, so the caller must not change them.
+   */
+  send(to: NodeId, body: Uint8Array): boolean;
+  /** Whether there is a link to `to`, so that a body of moderate size would not be dropped. */
+  isConnected(to: NodeId): boolean;
+  /**
+   * The nodes to be connected with from now on; this node itself is ignored. Links to nodes that are
+   * no longer named are closed, those to new ones are opened, a changed address is dialled anew.
+   */
+  setPeers(peers: readonly PeerAddress[]): void;
+}
+
+/** What a {@link Transport} calls; never from within one of its own methods. */
+export interface TransportHandler {
+  /**
+   * A body has come, already checked for damage. The bytes are the handler's to keep, and nobody
+   * changes them. What comes after `disconnected(from)` is of a newer link.
+   */
+  received(from: NodeId, body: Uint8Array): void;
+  /** A link is up: bodies may be sent. What was sent over the link before may be lost. */
+  connected(to: NodeId): void;
+  /** The link is gone: the other node, or the network, has failed or is stopping. */
+  disconnected(to: NodeId): void;
 }
