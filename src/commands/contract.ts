@@ -55,7 +55,9 @@ export type Plan =
       readonly warning?: string;
     }
   /** Answer nothing; stop the node in order (SHUTDOWN). */
-  | { readonly kind: "shutdown" };
+  | { readonly kind: "shutdown" }
+  /** PAXOS.*: carried out by the replica, which may ask other nodes. `args[0]` is the name as sent. */
+  | { readonly kind: "paxos"; readonly args: readonly string[] };
 
 /** What the cluster knows of one connection. Commands read and change it; `server` owns it. */
 export interface Session {

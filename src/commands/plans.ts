@@ -58,6 +58,7 @@ export function inScript(plan: Plan): ScriptCommand {
     case "silent":
     case "close":
     case "shutdown":
+    case "paxos":
       return NOT_ALLOWED_IN_SCRIPT;
   }
 }

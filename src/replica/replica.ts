@@ -182,6 +182,12 @@ export class Replica {
     else sink.resolve(NOT_LEADING);
   }
 
+  /** Carries out a PAXOS command; `args[0]` is its name. */
+  admin(args: readonly string[], sink: ReplySink): void {
+    const name = (args[0] ?? "").toUpperCase();
+    sink.resolve(errorReply(`ERR ${name} needs a cluster, and this node is alone`));
+  }
+
   /** How many different scripts are cached. */
   get scriptCount(): number {
     const known = new Set<string>();

@@ -96,6 +96,9 @@ export class Dispatcher {
       case "shutdown":
         this.#shutdown(connection);
         return;
+      case "paxos":
+        this.#replica.admin(plan.args, connection.defer(args, undefined, true));
+        return;
       default:
         unreachable(plan);
     }
