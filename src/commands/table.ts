@@ -35,6 +35,12 @@ import { lockInfoSpec, lockTokenSpec } from "./lock.ts";
 import { msetSpec, msetnxSpec } from "./mset.ts";
 import { objectSpec } from "./object.ts";
 import { limitError, scriptCallError } from "./operation-limits.ts";
+import {
+  paxosAddNodeSpec,
+  paxosHandoverSpec,
+  paxosRemoveNodeSpec,
+  paxosStatusSpec,
+} from "./paxos.ts";
 import { refusing } from "./plans.ts";
 import { dbsizeSpec, keysSpec, randomkeySpec, scanSpec } from "./scan.ts";
 import { scriptSpec } from "./script.ts";
@@ -126,6 +132,10 @@ export const ALL: readonly CommandSpec[] = [
   shutdownSpec,
   slowlogSpec,
   timeSpec,
+  paxosAddNodeSpec,
+  paxosHandoverSpec,
+  paxosRemoveNodeSpec,
+  paxosStatusSpec,
   askingSpec,
   clusterSpec,
   readonlySpec,

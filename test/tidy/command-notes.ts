@@ -50,6 +50,10 @@ export const COMMAND_NOTES: ReadonlyMap<string, string> = new Map([
     "shutdown",
     "its options make no difference: all is on disk already; the connection may close before the process has ended",
   ],
+  ["paxos.addnode", "Paxlock's own"],
+  ["paxos.handover", "Paxlock's own"],
+  ["paxos.removenode", "Paxlock's own"],
+  ["paxos.status", "Paxlock's own"],
   ["asking", "as with cluster mode off"],
   ["cluster", "as with cluster mode off"],
   ["readonly", "as with cluster mode off"],
@@ -64,5 +68,6 @@ export const COMMAND_GROUPS: ReadonlyMap<string, string> = new Map([
   ["scripting", "Scripts"],
   ["connection", "Connections"],
   ["server", "Server"],
+  ["paxos", "Cluster"],
   ["cluster", "Redis Cluster"],
 ]);
