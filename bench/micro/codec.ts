@@ -5,6 +5,7 @@
  * owner, alone in its entry and 50 in one, as an idle and a busy leader batch them.
  */
 import { ByteWriter } from "../../src/base/bytes.ts";
+import { NO_ORIGINS } from "../../src/machine/entry.ts";
 import type { Operation } from "../../src/machine/operation.ts";
 import type { StateRow } from "../../src/machine/state.ts";
 import { decodeEntry, encodeEntry } from "../../src/wire/entry-codec.ts";
@@ -53,7 +54,13 @@ const row: StateRow = {
 
 function entryCases(name: string, operation: Operation, count: number): Case[] {
   const operations = Array.from({ length: count }, () => operation);
-  const entry = { nowMs: 1_234_567.25, wallMs: 1_790_000_000_000, operations };
+  const entry = {
+    nowMs: 1_234_567.25,
+    wallMs: 1_790_000_000_000,
+    operations,
+    proposal: null,
+    origins: NO_ORIGINS,
+  };
   const bytes = encodeEntry(entry);
   if (decodeEntry(bytes)?.operations.length !== count) throw new Error("the entry was not read");
   const what = `${name}, ${count} in an entry`;
@@ -65,7 +72,13 @@ function entryCases(name: string, operation: Operation, count: number): Case[] {
 }
 
 function turnCases(): Case[] {
-  const value = encodeEntry({ nowMs: 1, wallMs: 1, operations: [acquire] });
+  const value = encodeEntry({
+    nowMs: 1,
+    wallMs: 1,
+    operations: [acquire],
+    proposal: null,
+    origins: NO_ORIGINS,
+  });
   const records = Array.from({ length: GROUPS }, (_, group) => {
     return { group, slot: 123_456, ballot: 257, value };
   });

@@ -6,6 +6,7 @@
  * are held and as many keys are free. Without `--expose-gc` the weight is left out.
  */
 import Benchmark from "benchmark";
+import { NO_ORIGINS } from "../../src/machine/entry.ts";
 import { Machine } from "../../src/machine/machine.ts";
 import type { Operation, SetOperation } from "../../src/machine/operation.ts";
 
@@ -50,7 +51,13 @@ function newMachine(): Machine {
 }
 
 function apply(machine: Machine, operations: readonly Operation[] | undefined): void {
-  const entry = { nowMs: 0, wallMs: 0, operations: operations ?? [] };
+  const entry = {
+    nowMs: 0,
+    wallMs: 0,
+    operations: operations ?? [],
+    proposal: null,
+    origins: NO_ORIGINS,
+  };
   machine.apply(entry, machine.appliedSlot + 1);
 }
 

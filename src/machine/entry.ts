@@ -1,6 +1,39 @@
-/** What one slot of a group's log carries: a batch of operations and the leader's two stamps. */
-import type { Millis, Slot, WallMillis } from "../base/ids.ts";
+/**
+ * What one slot of a group's log carries: a batch of operations and the leader's two stamps, who
+ * proposed it, and where those of its operations come from that other nodes sent to the leader.
+ */
+import type { Millis, NodeId, WallMillis } from "../base/ids.ts";
 import type { Operation } from "./operation.ts";
+
+/**
+ * Who proposed an entry, and which of the proposals of that start of the node it is. It makes each
+ * proposed value unlike every other, so that whoever lost the lead can tell by the bytes that were
+ * chosen whether its own batch was.
+ */
+export interface Proposal {
+  readonly node: NodeId;
+  /** Counts the starts of the node's data folder. */
+  readonly boot: number;
+  /** Counts the proposals of this start. */
+  readonly number: number;
+}
+
+/**
+ * The node that a forwarded operation came from, and which one of that node's it is. The origin sends
+ * an operation again whenever it cannot know what became of it; by the sequence the machine tells a
+ * repeat from a new one, see `reply-window.ts`.
+ */
+export interface OperationOrigin {
+  /** Which of the entry's operations this is about. */
+  readonly index: number;
+  readonly node: NodeId;
+  /** Counts the starts of the origin's data folder; sequences begin anew with each. */
+  readonly boot: number;
+  /** Rises with each operation that this start of the origin sends to the group. */
+  readonly sequence: number;
+  /** The lowest sequence for which the origin still wants an answer; at most `sequence`. */
+  readonly floor: number;
+}
 
 export interface Entry {
   /** Group time: never decreases from slot to slot, never runs faster than real time. */
@@ -8,11 +41,11 @@ export interface Entry {
   /** The leader's wall clock; converts PXAT and its kin, answers TIME in scripts. No lease reads it. */
   readonly wallMs: WallMillis;
   readonly operations: readonly Operation[];
+  /** Null in an entry of a node that is alone in its cluster: it has nobody to lose the lead to. */
+  readonly proposal: Proposal | null;
+  /** One per forwarded operation, ascending by index. {@link NO_ORIGINS} where there are none. */
+  readonly origins: readonly OperationOrigin[];
 }
 
-/** Where and when an entry or a read is executed. */
-export interface ApplyContext {
-  readonly slot: Slot;
-  readonly nowMs: Millis;
-  readonly wallMs: WallMillis;
-}
+/** The origins of an entry that holds no forwarded operation: one list for all of them. */
+export const NO_ORIGINS: readonly OperationOrigin[] = Object.freeze([]);

@@ -17,6 +17,7 @@ import {
 import type { Clock, StateWrite } from "../base/ports.ts";
 import type { Reply } from "../base/reply.ts";
 import type { Entry } from "../machine/entry.ts";
+import { NO_ORIGINS } from "../machine/entry.ts";
 import type { Machine } from "../machine/machine.ts";
 import { SCRIPT_BODY_NEEDED } from "../machine/machine.ts";
 import type { EvalOperation, Operation } from "../machine/operation.ts";
@@ -152,7 +153,8 @@ export class GroupReplica {
       this.#stripScripts(batch);
       if (batch.changesScripts) this.#scriptChangesInFlight += 1;
       this.#lastProposed = batch;
-      const entry: Entry = { nowMs, wallMs, operations: batch.operations };
+      const { operations } = batch;
+      const entry: Entry = { nowMs, wallMs, operations, proposal: null, origins: NO_ORIGINS };
       const bytes = encodeEntry(entry);
       this.#inFlight.set(this.paxos.propose(bytes), { batch, entry, bytes });
     }
@@ -291,7 +293,10 @@ export class GroupReplica {
 
   #decode(value: Uint8Array): Entry {
     // A no-op of a new leader: carries neither operations nor time.
-    if (value.length === 0) return { nowMs: this.machine.nowMs, wallMs: 0, operations: [] };
+    if (value.length === 0) {
+      const { nowMs } = this.machine;
+      return { nowMs, wallMs: 0, operations: [], proposal: null, origins: NO_ORIGINS };
+    }
     return present(decodeEntry(value), "a chosen value is a well-formed entry");
   }
 }

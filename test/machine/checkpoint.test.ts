@@ -4,16 +4,17 @@ import { CHECKPOINT_LEFTOVERS_MAX, CHECKPOINT_ROWS } from "../../src/base/limits
 import type { StateRow } from "../../src/machine/state.ts";
 import { suite } from "../support/suite.ts";
 import {
-  append,
   Disk,
+  Rig,
+  append,
   evaluation,
   get,
+  localEntry,
   lock,
   many,
   mset,
   newMachine,
   one,
-  Rig,
   set,
 } from "./machine-fixture.ts";
 
@@ -229,6 +230,9 @@ suite("machine/checkpoint", (test) => {
     machine.restoreRow(row);
     assert.is(machine.restoreRow(row), false, "a key has one row");
     assert.is(machine.restoreRow({ ...row, row: meta.nextRow }), false, "rows end with the meta");
-    assert.throws(() => machine.apply({ nowMs: 9_999, wallMs: 0, operations: [] }, 9), /finished/);
+    assert.throws(
+      () => machine.apply(localEntry({ nowMs: 9_999, wallMs: 0, operations: [] }), 9),
+      /finished/,
+    );
   });
 });

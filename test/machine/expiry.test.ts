@@ -5,16 +5,17 @@ import { OK } from "../../src/base/reply.ts";
 import type { Operation } from "../../src/machine/operation.ts";
 import { suite } from "../support/suite.ts";
 import {
+  Rig,
   database,
   expire,
   get,
+  localEntry,
   lock,
   many,
   newMachine,
   one,
   pttl,
   rename,
-  Rig,
   scan,
   set,
 } from "./machine-fixture.ts";
@@ -182,7 +183,7 @@ suite(
           const number = from + index;
           return lock(`lock:${number}`, "me", 1 + ((number * 7_919) % 1_000));
         });
-        machine.apply({ nowMs: 0, wallMs: 0, operations }, machine.appliedSlot + 1);
+        machine.apply(localEntry({ nowMs: 0, wallMs: 0, operations }), machine.appliedSlot + 1);
       }
 
       let entries = 0;
@@ -191,7 +192,10 @@ suite(
         assert.ok(next >= earliest, "what is left is not earlier than what went");
         earliest = next;
         const before = machine.counts(0).keys;
-        machine.apply({ nowMs: 2_000, wallMs: 0, operations: [] }, machine.appliedSlot + 1);
+        machine.apply(
+          localEntry({ nowMs: 2_000, wallMs: 0, operations: [] }),
+          machine.appliedSlot + 1,
+        );
         entries += 1;
         assert.ok(before - machine.counts(0).keys <= EXPIRED_PER_ENTRY_MAX);
       }
@@ -204,13 +208,19 @@ suite(
     test("group time never goes back, and slots are applied once", () => {
       const machine = newMachine();
       const entry = (nowMs: number): unknown => {
-        return machine.apply({ nowMs, wallMs: 0, operations: [] }, machine.appliedSlot + 1);
+        return machine.apply(
+          localEntry({ nowMs, wallMs: 0, operations: [] }),
+          machine.appliedSlot + 1,
+        );
       };
       entry(10);
 
       assert.throws(() => entry(9), /never goes back/);
       assert.throws(() => entry(10.5), /whole milliseconds/);
-      assert.throws(() => machine.apply({ nowMs: 10, wallMs: 0, operations: [] }, 1), /in order/);
+      assert.throws(
+        () => machine.apply(localEntry({ nowMs: 10, wallMs: 0, operations: [] }), 1),
+        /in order/,
+      );
       assert.throws(() => machine.read(lock("k", "me", 5), { nowMs: 10, wallMs: 0 }), /the log/);
     });
   },

@@ -3,6 +3,8 @@
  * engine whose scripts are lists of operations, so that no Lua is needed to test what scripts may do.
  */
 import type { Reply } from "../../src/base/reply.ts";
+import type { Entry } from "../../src/machine/entry.ts";
+import { NO_ORIGINS } from "../../src/machine/entry.ts";
 import type { MachineOptions } from "../../src/machine/machine.ts";
 import { Machine } from "../../src/machine/machine.ts";
 import type {
@@ -88,6 +90,11 @@ export const programCommands: ScriptCommands = {
 /** Keys with this prefix belong to another group. */
 export const FOREIGN = "foreign:";
 
+/** An entry of operations that no other node sent, proposed by a node that is alone. */
+export function localEntry(part: Pick<Entry, "nowMs" | "wallMs" | "operations">): Entry {
+  return { ...part, proposal: null, origins: NO_ORIGINS };
+}
+
 export function newMachine(options: Partial<MachineOptions> = {}): Machine {
   return new Machine({
     scripts: new ProgramEngine(),
@@ -118,7 +125,10 @@ export class Rig {
   /** Applies one entry; the reply of its last operation. */
   apply(...operations: readonly Operation[]): Reply {
     const { nowMs, wallMs, machine } = this;
-    return machine.apply({ nowMs, wallMs, operations }, machine.appliedSlot + 1).at(-1) ?? null;
+    return (
+      machine.apply(localEntry({ nowMs, wallMs, operations }), machine.appliedSlot + 1).at(-1) ??
+      null
+    );
   }
 
   read(operation: Operation): Reply {

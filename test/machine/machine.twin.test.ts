@@ -12,7 +12,7 @@ import type { Machine } from "../../src/machine/machine.ts";
 import type { Entry } from "../../src/machine/entry.ts";
 import { suite } from "../support/suite.ts";
 import { MachineTwin } from "../twin/machine.twin.ts";
-import { Disk, newMachine } from "./machine-fixture.ts";
+import { Disk, localEntry, newMachine } from "./machine-fixture.ts";
 import { RandomOperations } from "./random-operations.ts";
 
 const ENTRIES = Number(process.env["MACHINE_TWIN_ENTRIES"] ?? 40_000);
@@ -85,7 +85,7 @@ class Run {
   #apply(slot: number): void {
     const count = this.#prng.below(6);
     const operations = Array.from({ length: count }, () => this.#operations.any());
-    const entry = { nowMs: this.#nowMs, wallMs: this.#wallMs, operations };
+    const entry = localEntry({ nowMs: this.#nowMs, wallMs: this.#wallMs, operations });
     this.#log.push({ slot, entry });
 
     const expected = this.#twin.apply(entry);

@@ -12,17 +12,18 @@ import type { Operation } from "../../src/machine/operation.ts";
 import { groupStateBytesMax } from "../../src/machine/state-bytes.ts";
 import { suite } from "../support/suite.ts";
 import {
+  Disk,
+  Rig,
   append,
   copy,
-  Disk,
   expire,
   increment,
+  localEntry,
   lock,
   many,
   mset,
   one,
   rename,
-  Rig,
   set,
 } from "./machine-fixture.ts";
 
@@ -148,7 +149,8 @@ suite("machine/state-bytes", (test) => {
 
     assert.is(restored.stateBytes, TWO_KEYS);
     const clock = { nowMs: rig.nowMs, wallMs: rig.wallMs };
-    const [reply] = restored.apply({ ...clock, operations: [set("c", "")] }, disk.appliedSlot + 1);
+    const entry = localEntry({ ...clock, operations: [set("c", "")] });
+    const [reply] = restored.apply(entry, disk.appliedSlot + 1);
     assert.match((reply as { text: string }).text, FULL);
   });
 

@@ -4,19 +4,20 @@ import * as assert from "uvu/assert";
 import type { Operation } from "../../src/machine/operation.ts";
 import { suite } from "../support/suite.ts";
 import {
+  Disk,
+  Rig,
   append,
   copy,
-  Disk,
   evaluation,
   expire,
   get,
   increment,
+  localEntry,
   lock,
   many,
   mset,
   one,
   rename,
-  Rig,
   set,
 } from "./machine-fixture.ts";
 
@@ -131,7 +132,10 @@ suite("machine/tokens", (test) => {
         let machine = new Rig().machine;
         const disk = new Disk();
         for (const [operation, restart] of steps) {
-          machine.apply({ nowMs: 0, wallMs: 0, operations: [operation] }, machine.appliedSlot + 1);
+          machine.apply(
+            localEntry({ nowMs: 0, wallMs: 0, operations: [operation] }),
+            machine.appliedSlot + 1,
+          );
           disk.write(machine);
           if (restart) machine = disk.restore();
           for (const name of ["a", "b"]) {

@@ -8,6 +8,7 @@ import { Machine } from "../../src/machine/machine.ts";
 import { createLuaEngine } from "../../src/machine/script/engine.ts";
 import type { ScriptEngine, ScriptHost } from "../../src/machine/script/port.ts";
 import { loadLua } from "../../src/node/load-lua.ts";
+import { localEntry } from "../machine/machine-fixture.ts";
 
 /** Compiled once for all tests of a process. */
 export const luaModule = loadLua();
@@ -57,7 +58,11 @@ export class ScriptNode {
       args,
       readOnly,
     } as const;
-    const entry = { nowMs: this.nowMs, wallMs: 1_700_000_000_123, operations: [operation] };
+    const entry = localEntry({
+      nowMs: this.nowMs,
+      wallMs: 1_700_000_000_123,
+      operations: [operation],
+    });
     return this.machine.apply(entry, this.#slot)[0] ?? null;
   }
 }

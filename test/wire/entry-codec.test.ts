@@ -2,15 +2,16 @@
 import * as assert from "uvu/assert";
 import fc from "fast-check";
 import { BugError } from "../../src/base/assert.ts";
+import { NO_ORIGINS } from "../../src/machine/entry.ts";
 import type { Operation } from "../../src/machine/operation.ts";
 import { decodeEntry, encodeEntry, entryFault } from "../../src/wire/entry-codec.ts";
-import { golden } from "../support/golden.ts";
+import { golden, released } from "../support/golden.ts";
 import { suite } from "../support/suite.ts";
 import { truncations } from "./damage.ts";
-import { entry, goldenEntry, kinds, operationOf } from "./samples.ts";
+import { entry, goldenEntry, kinds, loneEntry, operationOf } from "./samples.ts";
 
 function entryOf(...operations: Operation[]): Uint8Array {
-  return encodeEntry({ nowMs: 1, wallMs: 2, operations });
+  return encodeEntry({ nowMs: 1, wallMs: 2, operations, proposal: null, origins: NO_ORIGINS });
 }
 
 suite("wire/entry-codec", (test) => {
@@ -56,7 +57,13 @@ suite("wire/entry-codec", (test) => {
       answer: "status",
     };
 
-    const entry = encodeEntry({ nowMs: 3_600_000, wallMs: 1_760_000_000_000, operations: [set] });
+    const entry = encodeEntry({
+      nowMs: 3_600_000,
+      wallMs: 1_760_000_000_000,
+      operations: [set],
+      proposal: null,
+      origins: NO_ORIGINS,
+    });
 
     assert.ok(entry.length <= 56 + 24, `${entry.length} bytes`);
   });
@@ -76,10 +83,10 @@ suite("wire/entry-codec", (test) => {
 
   test("an unknown version is refused by its number", () => {
     const bytes = encodeEntry(goldenEntry);
-    bytes[0] = 2;
+    bytes[0] = 3;
 
     assert.is(decodeEntry(bytes), null);
-    assert.match(entryFault(bytes) ?? "", /format 2, .* reads 1/);
+    assert.match(entryFault(bytes) ?? "", /format 3, .* reads 1 to 2/);
   });
 
   test("an unknown kind of operation is refused by its number", () => {
@@ -91,7 +98,7 @@ suite("wire/entry-codec", (test) => {
   });
 
   test("a count larger than the bytes could hold is refused before anything is allocated", () => {
-    const bytes = Uint8Array.from([1, 0, 0, 0xff, 0xff, 0xff, 0x7f]);
+    const bytes = Uint8Array.from([2, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f]);
 
     assert.is(decodeEntry(bytes), null);
   });
@@ -131,8 +138,59 @@ suite("wire/entry-codec", (test) => {
     }
   });
 
-  test("the golden entry of version 1 is read as it was meant, and written alike", () => {
-    const bytes = golden("log-v1/entry", () => encodeEntry(goldenEntry));
+  test("an entry without a proposal and origins is one byte longer than in version 1", () => {
+    assert.is(encodeEntry(loneEntry).length, released("log-v1/entry").length + 1);
+  });
+
+  test("a forwarded operation takes at most 10 bytes more", () => {
+    const { length } = encodeEntry(loneEntry);
+    const origins = loneEntry.operations.map((_, index) => {
+      return { index, node: 2, boot: 100, sequence: 1_000_000 + index, floor: 1_000_000 };
+    });
+
+    const more = encodeEntry({ ...loneEntry, origins }).length - length;
+
+    assert.ok(more <= 10 * origins.length, `${more / origins.length} bytes each`);
+  });
+
+  test("origins out of order, of no operation, or above their sequence are refused", () => {
+    const origin = { index: 0, node: 1, boot: 1, sequence: 5, floor: 5 };
+    const sound = encodeEntry({
+      nowMs: 0,
+      wallMs: 0,
+      operations: [{ kind: "script-flush" }],
+      proposal: null,
+      origins: [origin],
+    });
+    // The last bytes are the count, the gap, the node, the boot, the sequence, the distance.
+    for (const [fromEnd, value] of [
+      [6, 0],
+      [6, 2],
+      [5, 1],
+      [4, 0],
+      [1, 6],
+    ] as const) {
+      const bytes = sound.slice();
+      bytes[bytes.length - fromEnd] = value;
+      assert.match(entryFault(bytes) ?? "", /origins are cut off or malformed|bytes are left/);
+    }
+    assert.is(entryFault(sound), null);
+  });
+
+  test("unknown parts are refused by their number", () => {
+    const bytes = encodeEntry(goldenEntry);
+    bytes[1] = 4;
+
+    assert.match(entryFault(bytes) ?? "", /unknown parts 4/);
+  });
+
+  test("the golden entry of version 1 is read as it was meant", () => {
+    assert.equal(decodeEntry(released("log-v1/entry")), loneEntry);
+    assert.equal(new Set(loneEntry.operations.map(({ kind }) => kind)), new Set(kinds));
+  });
+
+  test("the golden entry of version 2 is read as it was meant, and written alike", () => {
+    const bytes = golden("log-v2/entry", () => encodeEntry(goldenEntry));
 
     assert.equal(decodeEntry(bytes), goldenEntry);
     assert.equal(encodeEntry(goldenEntry), bytes);

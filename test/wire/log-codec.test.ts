@@ -3,12 +3,10 @@ import * as assert from "uvu/assert";
 import fc from "fast-check";
 import { ByteWriter } from "../../src/base/bytes.ts";
 import type { AcceptedRecord, PromiseRecord } from "../../src/base/ports.ts";
-import { encodeEntry } from "../../src/wire/entry-codec.ts";
 import { decodePromise, decodeTurn, writePromise, writeTurn } from "../../src/wire/log-codec.ts";
-import { golden } from "../support/golden.ts";
+import { golden, released } from "../support/golden.ts";
 import { suite } from "../support/suite.ts";
 import { bitFlips, truncations } from "./damage.ts";
-import { goldenEntry } from "./samples.ts";
 
 const record = fc.record(
   {
@@ -21,7 +19,7 @@ const record = fc.record(
 );
 
 const goldenRecords: readonly AcceptedRecord[] = [
-  { group: 0, slot: 1, ballot: 257, value: encodeEntry(goldenEntry) },
+  { group: 0, slot: 1, ballot: 257, value: released("log-v1/entry") },
   { group: 7, slot: 2 ** 40, ballot: 2 ** 53 - 1, value: Uint8Array.of(1, 2, 3) },
   { group: 7, slot: 2 ** 40 + 1, ballot: 2 ** 53 - 1, value: new Uint8Array(0) },
 ];

@@ -1,6 +1,7 @@
 /** Values to encode: one generator for each kind of operation and state row, and fixed samples. */
 import fc from "fast-check";
-import type { Entry } from "../../src/machine/entry.ts";
+import type { Entry, OperationOrigin, Proposal } from "../../src/machine/entry.ts";
+import { NO_ORIGINS } from "../../src/machine/entry.ts";
 import type { Operation } from "../../src/machine/operation.ts";
 import type { MachineMeta, StateRow } from "../../src/machine/state.ts";
 
@@ -100,10 +101,40 @@ export function operationOf(kind: Operation["kind"]): fc.Arbitrary<Operation> {
 
 export const operation: fc.Arbitrary<Operation> = fc.oneof(...kinds.map(operationOf));
 
-export const entry: fc.Arbitrary<Entry> = fc.record(
-  { nowMs: time, wallMs: time, operations: fc.array(operation, { maxLength: 8 }) },
+const node = fc.integer({ min: 1, max: 255 });
+
+const proposal: fc.Arbitrary<Proposal> = fc.record(
+  { node, boot: row, number: row },
   { noNullPrototype: true },
 );
+
+/** Origins of some of so many operations, in order. */
+function originsOf(operations: number): fc.Arbitrary<readonly OperationOrigin[]> {
+  const origin = fc.record({ node, boot: row, sequence: row, floor: row });
+  const some = fc.array(fc.option(origin), { minLength: operations, maxLength: operations });
+  return some.map((parts) =>
+    parts.flatMap((part, index) => {
+      if (part === null) return [];
+      const { node: from, boot, sequence, floor } = part;
+      return [{ index, node: from, boot, sequence, floor: Math.min(floor, sequence) }];
+    }),
+  );
+}
+
+export const entry: fc.Arbitrary<Entry> = fc
+  .array(operation, { maxLength: 8 })
+  .chain((operations) =>
+    fc.record(
+      {
+        nowMs: time,
+        wallMs: time,
+        operations: fc.constant(operations),
+        proposal: fc.option(proposal),
+        origins: originsOf(operations.length),
+      },
+      { noNullPrototype: true },
+    ),
+  );
 
 const rowFields: {
   readonly [Kind in StateRow["kind"]]: Readonly<Record<string, fc.Arbitrary<unknown>>>;
@@ -149,8 +180,10 @@ export const machineMeta: fc.Arbitrary<MachineMeta> = fc.record(
 const ALL_BYTES = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte)).join("");
 const SHA = "e9f69f2beb755be68b5e456ee2ce9aadfbc4ebf4";
 
-/** One operation of each kind and each of its choices: the content of the golden entry. */
-export const goldenEntry: Entry = {
+/** One operation of each kind and each of its choices: the content of the entry of version 1. */
+export const loneEntry: Entry = {
+  proposal: null,
+  origins: NO_ORIGINS,
   nowMs: 86_400_000.25,
   wallMs: 1_760_000_000_000,
   operations: [
@@ -242,6 +275,18 @@ export const goldenEntry: Entry = {
     { kind: "eval", db: 0, sha: SHA, body: null, keys: ["k"], args: ["v"], readOnly: false },
     { kind: "script-load", sha: SHA, body: "return 1" },
     { kind: "script-flush" },
+  ],
+};
+
+/** The same with what version 2 has besides. */
+export const goldenEntry: Entry = {
+  ...loneEntry,
+  proposal: { node: 3, boot: 7, number: 123_456 },
+  origins: [
+    { index: 0, node: 1, boot: 12, sequence: 345_678, floor: 345_600 },
+    { index: 1, node: 1, boot: 12, sequence: 345_679, floor: 345_679 },
+    { index: 9, node: 255, boot: 2 ** 53 - 1, sequence: 2 ** 53 - 1, floor: 0 },
+    { index: 39, node: 2, boot: 0, sequence: 0, floor: 0 },
   ],
 };
 

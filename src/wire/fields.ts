@@ -1,0 +1,85 @@
+/** Fields that several codecs are made of. A reader that meets a field out of range fails. */
+import { assert } from "../base/assert.ts";
+import type { ByteReader, ByteWriter } from "../base/bytes.ts";
+import type { NodeId } from "../base/ids.ts";
+
+const NODE_MAX = 255;
+
+/** A choice of words, as its place in the list: never change the order, append only. */
+export function writeWord<Word extends string>(
+  writer: ByteWriter,
+  words: readonly Word[],
+  // Not inferred from: a word that its list lacks is an error of the compiler.
+  word: NoInfer<Word>,
+): void {
+  const place = words.indexOf(word);
+  assert(place >= 0, "the word is in its list");
+  writer.u8(place);
+}
+
+/** The word at the place read; fails for one past the list. */
+export function readWord<Word extends string>(
+  reader: ByteReader,
+  words: readonly [Word, ...Word[]],
+): Word {
+  const word = words[reader.u8()];
+  if (word !== undefined) return word;
+  reader.fail();
+  return words[0];
+}
+
+/** One byte, 0 or 1. */
+export function writeFlag(writer: ByteWriter, flag: boolean): void {
+  writer.u8(flag ? 1 : 0);
+}
+
+/** Fails for any other byte than 0 and 1. */
+export function readFlag(reader: ByteReader): boolean {
+  const flag = reader.u8();
+  if (flag > 1) reader.fail();
+  return flag === 1;
+}
+
+/** A count and the texts. */
+export function writeTexts(writer: ByteWriter, texts: readonly string[]): void {
+  writer.varint(texts.length);
+  for (const text of texts) writer.text(text);
+}
+
+/** What {@link writeTexts} wrote. */
+export function readTexts(reader: ByteReader): string[] {
+  const count = reader.count(1);
+  const texts: string[] = [];
+  for (let index = 0; index < count; index++) texts.push(reader.text());
+  return texts;
+}
+
+/** A flag, and the text where there is one. */
+export function writeOptionalText(writer: ByteWriter, text: string | null): void {
+  writeFlag(writer, text !== null);
+  if (text !== null) writer.text(text);
+}
+
+/** What {@link writeOptionalText} wrote. */
+export function readOptionalText(reader: ByteReader): string | null {
+  return readFlag(reader) ? reader.text() : null;
+}
+
+/** A node, 1 to 255, in one byte. */
+export function writeNode(writer: ByteWriter, node: NodeId): void {
+  assert(Number.isInteger(node) && node >= 1 && node <= NODE_MAX, "a node is 1 to 255");
+  writer.u8(node);
+}
+
+/** Fails for node 0. */
+export function readNode(reader: ByteReader): NodeId {
+  const node = reader.u8();
+  if (node === 0) reader.fail();
+  return node;
+}
+
+/** A node, or 0 where none is known. */
+export function writeOptionalNode(writer: ByteWriter, node: NodeId): void {
+  assert(Number.isInteger(node) && node >= 0 && node <= NODE_MAX, "a node is 0 to 255");
+  writer.u8(node);
+}
