@@ -52,7 +52,7 @@ export interface RowWrite {
 
 /**
  * What changed in a group's applied state since the checkpoint before, taken between two applies.
- * Written in the same transaction as `meta`, which names the applied slot.
+ * The rows and the applied slot become durable together or not at all.
  */
 export interface StateWrite {
   readonly group: GroupId;
@@ -71,20 +71,93 @@ export interface Commit {
   readonly log: readonly AcceptedRecord[];
   /** New promises; the newest per group replaces the one before. */
   readonly promises: readonly PromiseRecord[];
-  readonly state: readonly StateWrite[];
 }
 
-/** Durable log and state of one node. One commit is in flight at a time. */
+/** Told how a write ended: null when it is durable, else why nothing of it may be relied on. */
+export type Stored = (failure: Error | null) => void;
+
+/**
+ * Durable log and state of one node. One commit and one checkpoint are in flight at a time, the two
+ * independent of each other, so that a long checkpoint delays no commit.
+ *
+ * No callback is called before the call that it was given to has returned. The storage may read byte
+ * arrays until their callback, so the caller must not change them.
+ */
 export interface Storage {
   /**
    * Makes `commit` durable as one atomic unit and then calls `done`; on a failing disk calls
-   * `done` with the reason, after which nothing of it may be acknowledged. The storage may read
-   * the byte arrays until `done`, so the caller must not change them. `done` is never called
-   * before `commit` returns.
+   * `done` with the reason, after which nothing of it may be acknowledged.
    */
-  commit(commit: Commit, done: (failure: Error | null) => void): void;
+  commit(commit: Commit, done: Stored): void;
+  /**
+   * Makes a checkpoint durable as one atomic unit and then calls `done`. A failed one has changed
+   * nothing and may be tried again; what it was to cut from the log is still there.
+   */
+  checkpoint(write: StateWrite, done: Stored): void;
   /** Bytes of log kept for a group, for deciding when to checkpoint. */
   logBytes(group: GroupId): number;
+  /** A view of the group's newest durable checkpoint, or null without one. It must be closed. */
+  openSnapshot(group: GroupId): SnapshotView | null;
+  /**
+   * Begins to replace a group's whole state. One at a time for a group, and no checkpoint of that
+   * group until it is finished or aborted.
+   */
+  install(group: GroupId): SnapshotInstall;
+}
+
+/** A row as it is stored. */
+export interface StoredRow {
+  readonly row: number;
+  readonly bytes: Uint8Array;
+}
+
+/** One checkpoint of a group, as it stays while newer ones are made. */
+export interface SnapshotView {
+  readonly appliedSlot: Slot;
+  readonly meta: Uint8Array;
+  /**
+   * The next rows, by ascending id: at least one, and more while they fit into `bytesMax`; none at
+   * the end. The bytes stay valid and unchanged.
+   */
+  next(bytesMax: number): readonly StoredRow[];
+  /** Lets the storage use the space of what is newer again. May be called again. */
+  close(): void;
+}
+
+/**
+ * The new state of a group on its way to the disk. Until {@link finish} is durable the old state is
+ * the valid one, whatever crashes; from then on the new one is.
+ */
+export interface SnapshotInstall {
+  /** Adds rows, by ascending id over all calls. One call of the install is in flight at a time. */
+  rows(rows: readonly StoredRow[], done: Stored): void;
+  /**
+   * Swaps the new state in. Log records of the group at or below `appliedSlot` mean nothing from then
+   * on. May be tried again when it has failed.
+   */
+  finish(
+    head: { readonly appliedSlot: Slot; readonly meta: Uint8Array; readonly cutThrough: Slot },
+    done: Stored,
+  ): void;
+  /** Gives it up; what was written is cleared away. Not after a durable {@link finish}. */
+  abort(): void;
+}
+
+/** Connections to the other nodes. Bodies to one node arrive in the order sent, or not at all. */
+export interface Transport {
+  /** Hands a body over; false when it was dropped: the link is down or too much waits on it. */
+  send(to: NodeId, body: Uint8Array): boolean;
+  isConnected(to: NodeId): boolean;
+  /** Who there is to connect to, from now on. Addresses are `host:port`. */
+  setPeers(peers: readonly { readonly id: NodeId; readonly address: string }[]): void;
+}
+
+/** What a {@link Transport} tells. */
+export interface TransportHandler {
+  /** The body stays valid; nothing in it has been validated. */
+  received(from: NodeId, body: Uint8Array): void;
+  connected(to: NodeId): void;
+  disconnected(to: NodeId): void;
 }
 
 /** What {@link Storage} gives back at start, group by group, before the first commit. */

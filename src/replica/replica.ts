@@ -6,8 +6,11 @@
  * gathers. When a commit is durable, the next is handed over *first* and then the slots that became
  * chosen are applied and answered, so that disk and processor work at the same time.
  *
+ * Checkpoints go to the disk beside the commits, one at a time, and the log is cut behind each.
+ *
  * A commit that fails (full or broken disk) is retried as it is: nothing in it has been acknowledged,
- * and nothing after it may overtake it. New writes are refused meanwhile, with the reason.
+ * and nothing after it may overtake it. So is a checkpoint, without which the log would grow for ever.
+ * New writes are refused meanwhile, with the reason.
  */
 import { assert, present, unreachable } from "../base/assert.ts";
 import type { GroupId, Millis, Slot } from "../base/ids.ts";
@@ -19,7 +22,7 @@ import {
   STORAGE_RETRY_MS,
   TIME_CARRIED_INTERVAL_MS,
 } from "../base/limits.ts";
-import type { Clock, Commit, Scheduler, Storage } from "../base/ports.ts";
+import type { Clock, Commit, Scheduler, StateWrite, Storage } from "../base/ports.ts";
 import type { Reply } from "../base/reply.ts";
 import { errorReply } from "../base/reply.ts";
 import type { EvalOperation, Operation } from "../machine/operation.ts";
@@ -67,11 +70,10 @@ export type Ended = (failure: Error | null) => void;
 class PendingCommit {
   readonly log: Commit["log"][number][] = [];
   readonly promises: Commit["promises"][number][] = [];
-  readonly state: Commit["state"][number][] = [];
   readonly marks = new Map<GroupReplica, number>();
 
   get empty(): boolean {
-    return this.marks.size === 0 && this.state.length === 0;
+    return this.marks.size === 0;
   }
 }
 
@@ -87,7 +89,11 @@ export class Replica {
   #listed: GroupReplica[] = [];
   #gathering = new PendingCommit();
   #committing = false;
-  #storageFailure: Error | null = null;
+  #checkpointing = false;
+  /** Why the last try of the commit in flight failed, or null. */
+  #commitFailure: Error | null = null;
+  /** Why the last try of the checkpoint in flight failed, or null. */
+  #checkpointFailure: Error | null = null;
   /** Chosen entries to apply, in order per group. */
   readonly #chosen: { group: GroupReplica; slot: Slot; value: Uint8Array }[] = [];
   #turnScheduled = false;
@@ -102,7 +108,7 @@ export class Replica {
   #inFlight = 0;
   #inFlightBytes = 0;
   #stopping = false;
-  /** The storage is about to be closed although a commit has failed: it is not tried again. */
+  /** The storage is about to be closed although a write has failed: nothing is tried again. */
   #gaveUp = false;
   #onReady: Ended | null = null;
   #onStopped: Ended | null = null;
@@ -232,7 +238,13 @@ export class Replica {
     this.#carryTime();
     this.#onStopped = done;
     this.#scheduleTurn();
-    if (this.#storageFailure !== null) this.#giveUpStopping(this.#storageFailure);
+    const failure = this.#storageFailure();
+    if (failure !== null) this.#giveUpStopping(failure);
+  }
+
+  /** Why writes are refused, or null. */
+  #storageFailure(): Error | null {
+    return this.#commitFailure ?? this.#checkpointFailure;
   }
 
   #group(id: GroupId): GroupReplica {
@@ -244,7 +256,8 @@ export class Replica {
     if (!group.leads) return NOT_LEADING;
     if (this.#inFlight >= OPERATIONS_IN_FLIGHT_MAX) return TOO_MANY_IN_FLIGHT;
     if (this.#inFlightBytes >= BYTES_IN_FLIGHT_MAX) return TOO_MANY_IN_FLIGHT;
-    return this.#storageFailure === null ? null : diskRefusal(this.#storageFailure);
+    const failure = this.#storageFailure();
+    return failure === null ? null : diskRefusal(failure);
   }
 
   /** Wraps the sinks of the rare operations that change which scripts are known. */
@@ -293,6 +306,7 @@ export class Replica {
     this.#proposeAndCollect();
     this.#commitIfIdle();
     this.#applyChosen();
+    this.#checkpointIfDue();
     this.#announceReady();
   }
 
@@ -336,39 +350,58 @@ export class Replica {
   }
 
   #commitIfIdle(): void {
-    if (this.#committing) return;
-    const idle = this.#stopping && this.#groups.every((group) => group.idle);
-    if (idle) this.#checkpointAll = true;
-    this.#addCheckpoint();
-    if (this.#gathering.empty) {
-      if (idle) this.#finishStop();
-      return;
-    }
+    if (this.#committing || this.#gaveUp) return;
+    if (this.#gathering.empty) return;
     const commit = this.#gathering;
     this.#gathering = new PendingCommit();
     this.#committing = true;
-    this.#hand(commit);
+    this.#handCommit(commit);
   }
 
-  #hand(commit: PendingCommit): void {
+  /** Last in a turn, so that the rows of a checkpoint are encoded while the disk works on the commit. */
+  #checkpointIfDue(): void {
+    if (this.#checkpointing || this.#gaveUp) return;
+    const idle = this.#stopping && this.#groups.every((group) => group.idle);
+    if (idle) this.#checkpointAll = true;
+    const started = this.#startCheckpoint();
+    if (idle && !this.#committing && !started) this.#finishStop();
+  }
+
+  #handCommit(commit: PendingCommit): void {
     this.#storage.commit(commit, (failure) => {
-      if (failure === null) this.#stored(commit);
-      else this.#failed(commit, failure);
+      if (failure === null) {
+        this.#stored(commit);
+        return;
+      }
+      const wasWell = this.#storageFailure() === null;
+      if (this.#commitFailure === null) this.#losePatienceLater();
+      this.#commitFailure = failure;
+      this.#failed(failure, wasWell, () => {
+        this.#handCommit(commit);
+      });
+    });
+  }
+
+  #handCheckpoint(write: StateWrite): void {
+    this.#storage.checkpoint(write, (failure) => {
+      if (failure === null) {
+        this.#checkpointed(write);
+        return;
+      }
+      const wasWell = this.#storageFailure() === null;
+      this.#checkpointFailure = failure;
+      this.#failed(failure, wasWell, () => {
+        this.#handCheckpoint(write);
+      });
     });
   }
 
   /**
-   * The commit is tried again as it is, since it may not be overtaken. Those whose commands are not in
+   * What failed is tried again as it is, since it may not be overtaken. Those whose commands are not in
    * it are told at once that nothing happened; those in it, after a while, that nobody knows yet.
    */
-  #failed(commit: PendingCommit, failure: Error): void {
-    if (this.#storageFailure === null) {
-      this.#onStorage(failure);
-      this.#scheduler.after(STORAGE_PATIENCE_MS, () => {
-        if (this.#storageFailure !== null) this.#answerUnknown(this.#storageFailure);
-      });
-    }
-    this.#storageFailure = failure;
+  #failed(failure: Error, wasWell: boolean, retry: () => void): void {
+    if (wasWell) this.#onStorage(failure);
     const refusal = diskRefusal(failure);
     for (const group of this.#groups) {
       const { operations, bytes } = group.refuseWaiting(refusal);
@@ -379,6 +412,7 @@ export class Replica {
     if (this.#onReady !== null) {
       const ready = this.#onReady;
       this.#onReady = null;
+      this.#gaveUp = true;
       ready(failure);
       return;
     }
@@ -387,7 +421,13 @@ export class Replica {
       return;
     }
     this.#scheduler.after(STORAGE_RETRY_MS, () => {
-      if (!this.#gaveUp) this.#hand(commit);
+      if (!this.#gaveUp) retry();
+    });
+  }
+
+  #losePatienceLater(): void {
+    this.#scheduler.after(STORAGE_PATIENCE_MS, () => {
+      if (this.#commitFailure !== null) this.#answerUnknown(this.#commitFailure);
     });
   }
 
@@ -409,14 +449,22 @@ export class Replica {
     if (done !== null) done(failure);
   }
 
+  #checkpointed({ group, cutThrough }: StateWrite): void {
+    this.#checkpointing = false;
+    const failedBefore = this.#storageFailure() !== null;
+    this.#checkpointFailure = null;
+    if (failedBefore && this.#storageFailure() === null) this.#onStorage(null);
+    this.#lastCheckpointWallMs = this.#clock.wallMs();
+    this.#group(group).paxos.compact(cutThrough);
+    this.#checkpointIfDue();
+    if (this.#stopping) this.#scheduleTurn();
+  }
+
   #stored(commit: PendingCommit): void {
     this.#committing = false;
-    if (this.#storageFailure !== null) {
-      this.#storageFailure = null;
-      this.#onStorage(null);
-    }
-    if (commit.state.length > 0) this.#lastCheckpointWallMs = this.#clock.wallMs();
-    for (const { group, cutThrough } of commit.state) this.#group(group).paxos.compact(cutThrough);
+    const failedBefore = this.#storageFailure() !== null;
+    this.#commitFailure = null;
+    if (failedBefore && this.#storageFailure() === null) this.#onStorage(null);
     for (const [group, mark] of commit.marks) {
       group.paxos.stored(mark);
       this.#collect(group);
@@ -425,6 +473,7 @@ export class Replica {
     this.#proposeAndCollect();
     this.#commitIfIdle();
     this.#applyChosen();
+    this.#checkpointIfDue();
     if (this.#onReady !== null || this.#stopping) this.#scheduleTurn();
   }
 
@@ -488,7 +537,8 @@ export class Replica {
     }
   }
 
-  #addCheckpoint(): void {
+  /** Hands over the next checkpoint that is due; false when there is none. */
+  #startCheckpoint(): boolean {
     const count = this.#groups.length;
     for (let step = 0; step < count; step += 1) {
       const group = present(this.#groups[(this.#nextCheckpoint + step) % count], "within bounds");
@@ -496,11 +546,13 @@ export class Replica {
         ? group.behindCheckpoint || (!this.#stopping && group.machine.dirtyRows() > 0)
         : group.checkpointDue(this.#storage.logBytes(group.id));
       if (!due) continue;
-      this.#gathering.state.push(group.takeCheckpoint());
       this.#nextCheckpoint = (group.id + 1) % count;
-      return;
+      this.#checkpointing = true;
+      this.#handCheckpoint(group.takeCheckpoint());
+      return true;
     }
     this.#checkpointAll = false;
+    return false;
   }
 
   #scheduleIdleCheckpoint(): void {

@@ -4,8 +4,8 @@
  * ```
  * commit ─▶ write list in shared memory ─▶ writing thread ─▶ one LMDB transaction, flushed ─▶ done
  * ```
- * One transaction per commit holds the turn's accepted values as one appended value, new promises,
- * checkpoints with their rows, and the removal of turns that nobody needs any more. `done` is called
+ * One transaction per commit holds the turn's accepted values as one appended value and new promises;
+ * one per checkpoint its rows and the removal of turns that nobody needs any more. `done` is called
  * when the transaction's pages and then the page that names them are on the device.
  *
  * A failed commit has stored nothing. The same or another commit may be tried again; the writing
@@ -14,10 +14,18 @@
 import { MessageChannel, Worker, type MessagePort, type WorkerOptions } from "node:worker_threads";
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { assert, present } from "../base/assert.ts";
+import { assert, present, unreachable } from "../base/assert.ts";
 import { ByteWriter } from "../base/bytes.ts";
 import type { GroupId } from "../base/ids.ts";
-import type { Commit, Recovery, Storage } from "../base/ports.ts";
+import type {
+  Commit,
+  Recovery,
+  SnapshotInstall,
+  SnapshotView,
+  StateWrite,
+  Storage,
+  Stored,
+} from "../base/ports.ts";
 import { openFolder, type OpenFolder, type StorageOptions } from "./folder.ts";
 import { DATA_FILE, type FolderMeta } from "./format.ts";
 import type { LogIndex } from "./log-index.ts";
@@ -37,8 +45,8 @@ export type { StorageOptions } from "./folder.ts";
 export type { FolderMeta } from "./format.ts";
 export { StorageOpenError, type StorageOpenCode } from "./open-error.ts";
 
-/** Turns removed per commit: keeps one commit from paying for a whole cut. */
-const REMOVALS_PER_COMMIT = 128;
+/** Turns removed per checkpoint: keeps one from paying for a whole cut. */
+const REMOVALS_PER_CHECKPOINT = 1024;
 
 /** A first buffer for write lists; a turn under load is some tens of kilobytes. */
 const LIST_BYTES = 256 * 1024;
@@ -141,7 +149,11 @@ export class LmdbStorage implements Storage {
   /** Of the last turn that is stored. */
   #sequence: number;
   #commit: Commit | null = null;
-  #done: ((failure: Error | null) => void) | null = null;
+  #done: Stored | null = null;
+  #state: StateWrite | null = null;
+  #stateDone: Stored | null = null;
+  /** What the thread works on. */
+  #running: "commit" | "checkpoint" | null = null;
   /** Turns that the commit in flight removes. */
   #removing = 0;
   #startedMs = 0;
@@ -169,22 +181,29 @@ export class LmdbStorage implements Storage {
     });
   }
 
-  commit(commit: Commit, done: (failure: Error | null) => void): void {
+  commit(commit: Commit, done: Stored): void {
     assert(this.#done === null, "one commit is in flight at a time");
     assert(this.#closing === null, "the storage is open");
     this.#commit = commit;
     this.#done = done;
     this.#startedMs = performance.now();
-    if (this.#broken !== null) {
-      const reason = this.#broken;
-      setImmediate(() => {
-        this.#fail(reason);
-      });
-      return;
-    }
-    this.#write(commit);
-    if (this.#recovering) this.#endRecovery();
-    else this.#request(COMMIT);
+    this.#runNext();
+  }
+
+  checkpoint(write: StateWrite, done: Stored): void {
+    assert(this.#stateDone === null, "one checkpoint is in flight at a time");
+    assert(this.#closing === null, "the storage is open");
+    this.#state = write;
+    this.#stateDone = done;
+    this.#runNext();
+  }
+
+  openSnapshot(_group: GroupId): SnapshotView | null {
+    return null;
+  }
+
+  install(_group: GroupId): SnapshotInstall {
+    return unreachable("a node without peers installs nothing" as never);
   }
 
   logBytes(group: GroupId): number {
@@ -211,14 +230,35 @@ export class LmdbStorage implements Storage {
     return this.#closing;
   }
 
-  #write(commit: Commit): void {
+  #runNext(): void {
+    if (this.#running !== null) return;
+    if (this.#commit !== null) this.#running = "commit";
+    else if (this.#state !== null) this.#running = "checkpoint";
+    else return;
+    if (this.#broken !== null) {
+      const reason = this.#broken;
+      setImmediate(() => {
+        this.#fail(reason);
+      });
+      return;
+    }
+    this.#write();
+    if (this.#recovering) this.#endRecovery();
+    else this.#request(COMMIT);
+  }
+
+  #write(): void {
     const list = this.#list;
     list.reset();
-    if (commit.log.length > 0) listTurn(list, this.#sequence + 1, commit.log);
-    for (const promise of commit.promises) listPromise(list, promise);
-    for (const state of commit.state) listState(list, state);
-    const due = commit.state.length > 0 || this.#index.removable >= REMOVALS_PER_COMMIT;
-    const removals = due ? this.#index.toRemove(REMOVALS_PER_COMMIT) : [];
+    this.#removing = 0;
+    if (this.#running === "commit") {
+      const { log, promises } = present(this.#commit, "a commit is in flight");
+      if (log.length > 0) listTurn(list, this.#sequence + 1, log);
+      for (const promise of promises) listPromise(list, promise);
+      return;
+    }
+    listState(list, present(this.#state, "a checkpoint is in flight"));
+    const removals = this.#index.toRemove(REMOVALS_PER_CHECKPOINT);
     for (const sequence of removals) listTurnRemoval(list, sequence);
     this.#removing = removals.length;
   }
@@ -250,40 +290,53 @@ export class LmdbStorage implements Storage {
   }
 
   #stored(): void {
-    const { log, state } = present(this.#commit, "a commit is in flight");
-    if (log.length > 0) {
-      this.#sequence += 1;
-      this.#index.add(this.#sequence, log);
+    if (this.#running === "checkpoint") {
+      const { group, cutThrough } = present(this.#state, "a checkpoint is in flight");
+      this.#index.removed(this.#removing);
+      this.#index.cut(group, cutThrough);
+    } else {
+      const { log } = present(this.#commit, "a commit is in flight");
+      if (log.length > 0) {
+        this.#sequence += 1;
+        this.#index.add(this.#sequence, log);
+      }
+      this.#commits += 1;
+      this.#lastCommitUs = (performance.now() - this.#startedMs) * 1000;
+      this.#totalCommitUs += this.#lastCommitUs;
     }
-    this.#index.removed(this.#removing);
-    for (const { group, cutThrough } of state) this.#index.cut(group, cutThrough);
-    this.#commits += 1;
-    this.#lastCommitUs = (performance.now() - this.#startedMs) * 1000;
-    this.#totalCommitUs += this.#lastCommitUs;
     this.#finish(null);
   }
 
   #fail(failure: Error): void {
-    this.#failedCommits += 1;
+    if (this.#running === "commit") this.#failedCommits += 1;
     this.#finish(failure);
   }
 
   #finish(failure: Error | null): void {
-    const done = present(this.#done, "a commit is in flight");
-    this.#commit = null;
-    this.#done = null;
+    const checkpoint = this.#running === "checkpoint";
+    const done = present(checkpoint ? this.#stateDone : this.#done, "a write is in flight");
+    this.#running = null;
+    if (checkpoint) {
+      this.#state = null;
+      this.#stateDone = null;
+    } else {
+      this.#commit = null;
+      this.#done = null;
+    }
     done(failure);
+    this.#runNext();
   }
 
   #break(reason: Error): void {
     if (this.#broken !== null) return;
     this.#broken = reason;
-    if (this.#done !== null) this.#fail(reason);
+    if (this.#running !== null) this.#fail(reason);
   }
 
   async #close(): Promise<void> {
     const { worker, buffers } = this.#thread;
-    while (this.#done !== null) await new Promise((resolve) => setImmediate(resolve));
+    while (this.#done !== null || this.#stateDone !== null)
+      await new Promise((resolve) => setImmediate(resolve));
     if (this.#broken === null) {
       const ended = new Promise((resolve) => worker.once("exit", resolve));
       this.#request(CLOSE);

@@ -327,7 +327,7 @@ suite("replica/checkpoints", (test) => {
     world.write(0, setNx("later", "v"));
     world.finishDisk();
 
-    const states = world.storage.stored.flatMap((commit) => commit.state);
+    const states = world.storage.checkpoints;
     const [state] = states;
 
     assert.is(states.length, 1);
@@ -344,7 +344,7 @@ suite("replica/checkpoints", (test) => {
 
     world.scheduler.pass(3_000);
     world.finishDisk();
-    const states = world.storage.stored.flatMap((commit) => commit.state);
+    const states = world.storage.checkpoints;
 
     assert.equal(states.map((state) => state.group).sort(), [0, 1]);
   });
@@ -416,8 +416,84 @@ suite("replica/checkpoints", (test) => {
     assert.equal(before.replies, [OK]);
     const [refusal = null] = after.replies;
     assert.ok(isError(refusal) && refusal.text.startsWith("TRYAGAIN"));
-    const last = present(world.storage.stored.at(-1), "the checkpoint is the last commit");
-    assert.is(last.state.length, 1);
+    assert.is(world.storage.checkpoints.length, 1);
+  });
+
+  test("commits and answers go on while a checkpoint is on its way to the disk", () => {
+    const world = World.ready();
+    for (let index = 0; index < CHECKPOINT_ROWS; index += 1) {
+      world.write(0, setNx(`k${index}`, "v"));
+    }
+    world.scheduler.settle();
+    world.storage.succeed();
+    world.scheduler.settle();
+    assert.is(world.storage.checkpointInFlight?.appliedSlot, 1);
+
+    const answers = ["a", "b", "c"].map((key) => {
+      const answer = world.write(0, setNx(key, "v"));
+      world.scheduler.settle();
+      world.storage.succeed();
+      world.scheduler.settle();
+      return answer;
+    });
+
+    assert.equal(
+      answers.map(({ replies }) => replies),
+      [[OK], [OK], [OK]],
+    );
+    assert.is(world.storage.checkpointInFlight?.appliedSlot, 1, "the same one, still");
+    assert.is(world.replica.groups[0]?.paxos.cutSlot, 0);
+    world.storage.succeedCheckpoint();
+    assert.is(world.replica.groups[0]?.paxos.cutSlot, 1);
+  });
+
+  test("a failed checkpoint refuses new writes and is tried again as it is", () => {
+    const world = World.ready();
+    world.write(0, setNx("a", "v"));
+    world.finishDisk();
+    world.scheduler.pass(1_000);
+    const checkpoint = world.storage.checkpointInFlight;
+    assert.is.not(checkpoint, null);
+
+    world.storage.failCheckpoint("no space");
+    world.scheduler.settle();
+
+    const refused = world.write(0, setNx("b", "v"));
+    assert.match(text(refused), /^MISCONF .*no space/);
+    world.scheduler.pass(STORAGE_RETRY_MS);
+    assert.is(world.storage.checkpointInFlight, checkpoint);
+    world.storage.succeedCheckpoint();
+    assert.equal(world.storageReports, ["no space", null]);
+    assert.equal(world.write(0, setNx("b", "v")).replies, [], "writes are taken again");
+  });
+
+  test("stopping gives up when its checkpoint fails, and waits for it when it does not", () => {
+    for (const fails of [true, false]) {
+      const world = World.ready({ groups: 1 });
+      world.write(0, setNx("a", "v"));
+      world.scheduler.settle();
+      world.storage.succeed();
+      world.scheduler.settle();
+      let ended: string | null | undefined;
+      world.replica.stop((failure) => {
+        ended = failure?.message ?? null;
+      });
+      world.scheduler.settle();
+      while (world.storage.inFlight !== null) {
+        world.storage.succeed();
+        world.scheduler.settle();
+      }
+      assert.is(ended, undefined, "the checkpoint is not durable yet");
+
+      if (fails) world.storage.failCheckpoint("no space");
+      else world.storage.succeedCheckpoint();
+      world.scheduler.settle();
+
+      assert.is(ended, fails ? "no space" : null);
+      world.scheduler.pass(10_000);
+      assert.is(world.storage.checkpointInFlight, null);
+      assert.is(world.storage.inFlight, null);
+    }
   });
 });
 

@@ -4,7 +4,16 @@
  */
 import { present } from "../../src/base/assert.ts";
 import type { GroupId } from "../../src/base/ids.ts";
-import type { Clock, Commit, Scheduler, Storage } from "../../src/base/ports.ts";
+import type {
+  Clock,
+  Commit,
+  Scheduler,
+  SnapshotInstall,
+  SnapshotView,
+  StateWrite,
+  Storage,
+  Stored,
+} from "../../src/base/ports.ts";
 import type { Reply } from "../../src/base/reply.ts";
 import { scriptCommands } from "../../src/commands/script-commands.ts";
 import { Machine } from "../../src/machine/machine.ts";
@@ -78,47 +87,79 @@ export class ManualScheduler implements Scheduler {
   }
 }
 
-/** A disk that holds each commit back. What succeeded is kept in `stored`. */
+/** A write that waits for the test's word. */
+interface Held<Write> {
+  readonly write: Write;
+  readonly done: Stored;
+}
+
+/** A disk that holds each write back. What succeeded is kept in `stored` and `checkpoints`. */
 export class ManualStorage implements Storage {
   readonly stored: Commit[] = [];
-  inFlight: Commit | null = null;
-  #done: ((failure: Error | null) => void) | null = null;
+  readonly checkpoints: StateWrite[] = [];
+  #commit: Held<Commit> | null = null;
+  #checkpoint: Held<StateWrite> | null = null;
   readonly bytes = new Map<GroupId, number>();
 
-  commit(commit: Commit, done: (failure: Error | null) => void): void {
-    if (this.#done !== null) throw new Error("two commits in flight");
+  get inFlight(): Commit | null {
+    return this.#commit?.write ?? null;
+  }
+
+  get checkpointInFlight(): StateWrite | null {
+    return this.#checkpoint?.write ?? null;
+  }
+
+  commit(commit: Commit, done: Stored): void {
+    if (this.#commit !== null) throw new Error("two commits in flight");
     // The replica may go on to use its arrays; what was handed over is what counts.
-    this.inFlight = {
-      log: [...commit.log],
-      promises: [...commit.promises],
-      state: [...commit.state],
-    };
-    this.#done = done;
+    this.#commit = { write: { log: [...commit.log], promises: [...commit.promises] }, done };
+  }
+
+  checkpoint(write: StateWrite, done: Stored): void {
+    if (this.#checkpoint !== null) throw new Error("two checkpoints in flight");
+    this.#checkpoint = { write, done };
   }
 
   logBytes(group: GroupId): number {
     return this.bytes.get(group) ?? 0;
   }
 
+  openSnapshot(): SnapshotView | null {
+    throw new Error("nothing here asks for a snapshot");
+  }
+
+  install(): SnapshotInstall {
+    throw new Error("nothing here installs a snapshot");
+  }
+
   succeed(): void {
-    const commit = present(this.inFlight, "a commit is in flight");
-    this.stored.push(commit);
-    for (const record of commit.log) {
+    const { write, done } = present(this.#commit, "a commit is in flight");
+    this.stored.push(write);
+    for (const record of write.log) {
       this.bytes.set(record.group, this.logBytes(record.group) + record.value.length);
     }
-    for (const write of commit.state) this.bytes.set(write.group, 0);
-    this.#finish(null);
+    this.#commit = null;
+    done(null);
+  }
+
+  succeedCheckpoint(): void {
+    const { write, done } = present(this.#checkpoint, "a checkpoint is in flight");
+    this.checkpoints.push(write);
+    this.bytes.set(write.group, 0);
+    this.#checkpoint = null;
+    done(null);
   }
 
   fail(reason: string): void {
-    this.#finish(new Error(reason));
+    const { done } = present(this.#commit, "a commit is in flight");
+    this.#commit = null;
+    done(new Error(reason));
   }
 
-  #finish(failure: Error | null): void {
-    const done = present(this.#done, "a commit is in flight");
-    this.inFlight = null;
-    this.#done = null;
-    done(failure);
+  failCheckpoint(reason: string): void {
+    const { done } = present(this.#checkpoint, "a checkpoint is in flight");
+    this.#checkpoint = null;
+    done(new Error(reason));
   }
 }
 
@@ -174,14 +215,17 @@ export class World {
     if (!started.ready)
       throw new Error("a replica of groups of one leads after its promises are stored");
     world.storage.stored.length = 0;
+    world.storage.checkpoints.length = 0;
     return world;
   }
 
-  /** Lets every commit succeed until nothing is left to write. */
+  /** Lets every commit and every checkpoint succeed until nothing is left to write. */
   finishDisk(): void {
     this.scheduler.settle();
-    while (this.storage.inFlight !== null) {
-      this.storage.succeed();
+    for (;;) {
+      if (this.storage.inFlight !== null) this.storage.succeed();
+      else if (this.storage.checkpointInFlight !== null) this.storage.succeedCheckpoint();
+      else return;
       this.scheduler.settle();
     }
   }

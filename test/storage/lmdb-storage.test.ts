@@ -183,7 +183,7 @@ suite(
           let returned = false;
           let calls = 0;
           await new Promise<void>((resolve) => {
-            storage.commit({ log: [accepted(0, 1)], promises: [], state: [] }, () => {
+            storage.commit({ log: [accepted(0, 1)], promises: [] }, () => {
               assert.ok(returned);
               calls += 1;
               resolve();
@@ -217,7 +217,7 @@ suite(
       withFolder(async (directory) => {
         await withStorage(directory, async ({ storage }) => {
           let done = false;
-          storage.commit({ log: [accepted(0, 1)], promises: [], state: [] }, (failure) => {
+          storage.commit({ log: [accepted(0, 1)], promises: [] }, (failure) => {
             done = failure === null;
           });
           await storage.close();

@@ -1,6 +1,6 @@
 /** What the storage tests share: folders, commits as promises, records that tell what they are. */
 import { join } from "node:path";
-import type { AcceptedRecord, Commit, StateWrite } from "../../src/base/ports.ts";
+import type { AcceptedRecord, Commit, StateWrite, Stored } from "../../src/base/ports.ts";
 import type { StateRow } from "../../src/machine/state.ts";
 import {
   openStorage,
@@ -39,10 +39,30 @@ export async function withStorage<T>(
   }
 }
 
-/** Commits and waits; rejects when it fails. What is left out is empty. */
-export function commit(storage: LmdbStorage, parts: Partial<Commit>): Promise<void> {
+/** A commit, and checkpoints to make after it. */
+export interface Writes extends Commit {
+  readonly state: readonly StateWrite[];
+}
+
+/** Writes and waits; rejects when it fails. What is left out is empty. */
+export async function commit(storage: LmdbStorage, parts: Partial<Writes>): Promise<void> {
+  const { log = [], promises = [], state = [] } = parts;
+  if (log.length > 0 || promises.length > 0) {
+    await stored((done) => {
+      storage.commit({ log, promises }, done);
+    });
+  }
+  for (const write of state) {
+    await stored((done) => {
+      storage.checkpoint(write, done);
+    });
+  }
+}
+
+/** Resolves when what `write` began is durable; rejects when it failed. */
+export function stored(write: (done: Stored) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    storage.commit({ log: [], promises: [], state: [], ...parts }, (failure) => {
+    write((failure) => {
       if (failure === null) resolve();
       else reject(failure);
     });
@@ -106,7 +126,7 @@ export function checkpoint(
 }
 
 /** The commit that `committing-process.ts` makes as its nth. */
-export function commitNumber(number: number, bytes: number): Commit {
+export function commitNumber(number: number, bytes: number): Writes {
   const group = number % META.groups;
   return {
     log: [accepted(group, number, bytes)],
