@@ -64,7 +64,11 @@ export function recoverGroup(options: RecoveryOptions): GroupReplica {
     throw recovery.damage(`the log of group ${id}`, `slot ${slot} is missing`);
   }
   const paxos = new PaxosGroup(
-    { self: options.self, members: [options.self], window: WINDOW_SLOTS },
+    {
+      self: options.self,
+      members: [{ id: options.self, voter: true, address: "" }],
+      window: WINDOW_SLOTS,
+    },
     { promised: recovery.promise(id), accepted: [...accepted.values()], appliedSlot },
   );
   return new GroupReplica({

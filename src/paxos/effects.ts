@@ -3,6 +3,7 @@
  * a `send` names the mark it waits for, and whoever runs effects needs no opinion.
  */
 import type { Ballot, NodeId, Slot } from "../base/ids.ts";
+import type { Member } from "./membership.ts";
 import type { PaxosMessage } from "./messages.ts";
 import type { PaxosRecord } from "./records.ts";
 
@@ -26,6 +27,11 @@ export interface CommitEffect {
   readonly kind: "commit";
   readonly slot: Slot;
   readonly value: Uint8Array;
+  /**
+   * Null, but for an entry that changed the membership: who is a member for the slots after this
+   * one. `value` is then a no-op.
+   */
+  readonly members: readonly Member[] | null;
 }
 
 /**

@@ -27,6 +27,9 @@ import type { Effect, Role } from "./effects.ts";
 import { Leadership } from "./leadership.ts";
 import { LeaseBond } from "./lease.ts";
 import { Log } from "./log.ts";
+import type { Member } from "./membership.ts";
+import type { MemberChange } from "./members.ts";
+import { changed } from "./members.ts";
 import { Membership } from "./membership.ts";
 import type {
   AcceptMessage,
@@ -49,7 +52,7 @@ import { Probe } from "./roles.ts";
 /** Multi-Paxos for one group on one node. Not reentrant; its owner calls it and runs its effects. */
 export class PaxosGroup {
   readonly #settings: GroupSettings;
-  readonly #membership: Membership;
+  #membership: Membership;
   readonly #random: Prng;
   readonly #outbox: Outbox;
   readonly #log: Log;
@@ -74,7 +77,6 @@ export class PaxosGroup {
   constructor(options: GroupOptions, recovered: Recovered) {
     this.#settings = settle(options);
     this.#membership = new Membership(options.members);
-    assert(this.#membership.has(options.self), "a node is a member of its groups");
     this.#random = this.#settings.random.split("election");
     this.#outbox = new Outbox(options.self);
     this.#log = new Log(recovered, this.#outbox);
@@ -141,8 +143,9 @@ export class PaxosGroup {
     return this.#state.kind === "leader" ? this.#state.leadership.recoveredSlot : 0;
   }
 
-  get members(): readonly NodeId[] {
-    return this.#membership.voters;
+  /** Who is a member for the slots after {@link chosenSlot}, in ascending order of id. */
+  get members(): readonly Member[] {
+    return this.#membership.members;
   }
 
   /** The leader's lease ends at this time of its own clock; `-Infinity` on others. */
@@ -265,12 +268,27 @@ export class PaxosGroup {
     this.#log.cutThrough(slot);
   }
 
-  /** A snapshot of everything up to `slot`, which is above {@link chosenSlot}, is durable and applied. */
-  installed(slot: Slot): void {
+  /**
+   * A snapshot of everything up to `slot`, which is above {@link chosenSlot}, is durable and applied;
+   * `members` are those it names.
+   */
+  installed(slot: Slot, members: readonly Member[]): void {
+    this.#membership = new Membership(members);
     assert(this.#state.kind !== "leader", "a leader needs no snapshot");
     if (this.#state.kind === "candidate") this.#follow(this.#ballot, null);
     this.#log.install(slot);
     this.#log.advance();
+  }
+
+  /**
+   * Begins to change the membership by one step. Returns null when it is under way, else why not, in
+   * words for a person; nothing has changed then. Only on a leader.
+   */
+  changeMembers(change: MemberChange): string | null {
+    if (this.#state.kind !== "leader") return "this node does not lead the group";
+    const members = changed(this.#membership.members, change);
+    if (typeof members === "string") return members;
+    return "a change of membership is refused by this version";
   }
 
   /** Sends a heartbeat now and returns its round, see {@link confirmedRound}; only on a leader. */

@@ -112,7 +112,7 @@ export class Log {
     let entry = this.#entries.get(this.#chosen + 1);
     while (entry?.chosen === true) {
       this.#chosen += 1;
-      this.#outbox.commit(entry.slot, entry.value);
+      this.#outbox.commit(entry.slot, entry.value, null);
       entry = this.#entries.get(this.#chosen + 1);
     }
   }

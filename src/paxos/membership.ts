@@ -7,32 +7,53 @@
 import { assert, present } from "../base/assert.ts";
 import type { NodeId } from "../base/ids.ts";
 
-/** Masks are 32-bit integers, and the sign bit is left alone. */
-const VOTERS_MAX = 31;
+/** Most members of a group. Masks are 32-bit integers, and the sign bit is left alone. */
+export const MEMBERS_MAX = 31;
+
+/** A node of a group. */
+export interface Member {
+  readonly id: NodeId;
+  /** Whether it votes; a member that does not only learns what is chosen. */
+  readonly voter: boolean;
+  /** Where it is reached, latin-1; opaque here. */
+  readonly address: string;
+}
 
 /** A set of voters: bit n is the voter at index n. */
 export type VoterSet = number;
 
-/** The voters of a group. Never changes; a change of membership makes a new one. */
+/** The members of a group. Never changes; a change of membership makes a new one. */
 export class Membership {
-  /** In ascending order. */
+  /** Voters and learners, in ascending order of id. */
+  readonly members: readonly Member[];
+  /** In ascending order. None only on a node that joins and has not learned who is there. */
   readonly voters: readonly NodeId[];
   /** How many voters are a majority. */
   readonly quorum: number;
   readonly #indexOf: ReadonlyMap<NodeId, number>;
 
-  constructor(voters: readonly NodeId[]) {
-    assert(voters.length >= 1, "a group has a voter");
-    assert(voters.length <= VOTERS_MAX, "a group has at most 31 voters");
-    this.voters = voters.slice().sort((left, right) => left - right);
+  constructor(members: readonly Member[]) {
+    assert(members.length <= MEMBERS_MAX, "a group has at most 31 members");
+    this.members = members.slice().sort((left, right) => left.id - right.id);
+    this.voters = this.members.filter(({ voter }) => voter).map(({ id }) => id);
     this.#indexOf = new Map(this.voters.map((voter, index) => [voter, index]));
-    assert(this.#indexOf.size === voters.length, "voters are distinct");
-    this.quorum = Math.floor(voters.length / 2) + 1;
+    assert(new Set(members.map(({ id }) => id)).size === members.length, "members are distinct");
+    this.quorum = Math.floor(this.voters.length / 2) + 1;
   }
 
   /** Whether `node` votes. */
   has(node: NodeId): boolean {
     return this.#indexOf.has(node);
+  }
+
+  /** Whether `node` votes or learns. */
+  includes(node: NodeId): boolean {
+    return this.members.some(({ id }) => id === node);
+  }
+
+  /** Whether `node` is the only one that votes. */
+  isAlone(node: NodeId): boolean {
+    return this.voters.length === 1 && this.has(node);
   }
 
   /** The index of a voter, from 0. */

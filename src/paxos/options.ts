@@ -9,11 +9,15 @@
 import { assert } from "../base/assert.ts";
 import type { Millis, NodeId } from "../base/ids.ts";
 import { Prng } from "../base/prng.ts";
+import type { Member } from "./membership.ts";
 
 export interface GroupOptions {
   readonly self: NodeId;
-  /** The voters, this node among them. */
-  readonly members: readonly NodeId[];
+  /**
+   * The members as of `Recovered.appliedSlot`: as in the checkpoint, or those the cluster began with.
+   * This node need not be among them: it then answers, learns, and never seeks to lead.
+   */
+  readonly members: readonly Member[];
   /** Most slots proposed and not yet chosen, at least 1. More hides latency and lengthens recovery. */
   readonly window: number;
   /** Ticks between heartbeats. Default 2. */

@@ -9,6 +9,7 @@
 import { assert, present } from "../base/assert.ts";
 import type { NodeId, Slot } from "../base/ids.ts";
 import type { Effect, RoleEffect } from "./effects.ts";
+import type { Member } from "./membership.ts";
 import type { PaxosMessage } from "./messages.ts";
 import type { PaxosRecord } from "./records.ts";
 
@@ -60,8 +61,8 @@ export class Outbox {
     }
   }
 
-  commit(slot: Slot, value: Uint8Array): void {
-    this.#effects.push({ kind: "commit", slot, value });
+  commit(slot: Slot, value: Uint8Array, members: readonly Member[] | null): void {
+    this.#effects.push({ kind: "commit", slot, value, members });
   }
 
   role(effect: RoleEffect): void {

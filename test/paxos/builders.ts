@@ -5,9 +5,15 @@
 import { ballotOf } from "../../src/paxos/ballot.ts";
 import type { Effect, SendEffect } from "../../src/paxos/effects.ts";
 import { PaxosGroup } from "../../src/paxos/group.ts";
+import type { Member } from "../../src/paxos/membership.ts";
 import type { PaxosMessage } from "../../src/paxos/messages.ts";
 import type { GroupOptions } from "../../src/paxos/options.ts";
 import type { AcceptedEntry, Recovered } from "../../src/paxos/records.ts";
+
+/** Members that all vote, without addresses. */
+export function voters(ids: readonly number[]): Member[] {
+  return ids.map((id) => ({ id, voter: true, address: "" }));
+}
 
 /** Everything has a default: node 1 of three, a new disk, and a lease of 600 ms. */
 export interface GroupShape {
@@ -32,7 +38,7 @@ export function group(shape: GroupShape = {}): PaxosGroup {
   const made = new PaxosGroup(
     {
       self,
-      members,
+      members: voters(members),
       window: 4,
       leaseMs: LEASE_MS,
       electionTicksMin: 10,

@@ -5,10 +5,11 @@ import { PaxosGroup } from "../../src/paxos/group.ts";
 import type { Recovered } from "../../src/paxos/records.ts";
 import { NO_OP } from "../../src/paxos/records.ts";
 import { suite } from "../support/suite.ts";
+import { voters } from "./builders.ts";
 
 function lone(recovered: Partial<Recovered> = {}, window = 4): PaxosGroup {
   return new PaxosGroup(
-    { self: 1, members: [1], window },
+    { self: 1, members: voters([1]), window },
     { promised: 0, accepted: [], appliedSlot: 0, ...recovered },
   );
 }
@@ -63,7 +64,7 @@ suite("paxos/group of one", (test) => {
     ]);
     group.stored(2);
     const [commit] = group.takeEffects();
-    assert.equal(commit, { kind: "commit", slot: 1, value: proposed });
+    assert.equal(commit, { kind: "commit", slot: 1, value: proposed, members: null });
     assert.ok(commit?.kind === "commit" && commit.value === proposed);
   });
 
@@ -119,8 +120,8 @@ suite("paxos/group of one", (test) => {
 
     assert.equal(group.takeEffects(), [
       { kind: "role", role: "leader", ballot: ballotOf(4, 1), leader: 1 },
-      { kind: "commit", slot: 5, value: value("five") },
-      { kind: "commit", slot: 6, value: value("six") },
+      { kind: "commit", slot: 5, value: value("five"), members: null },
+      { kind: "commit", slot: 6, value: value("six"), members: null },
     ]);
     assert.is(group.nextSlot, 7);
   });
@@ -143,8 +144,8 @@ suite("paxos/group of one", (test) => {
       },
     ]);
     assert.equal(group.takeEffects(), [
-      { kind: "commit", slot: 1, value: NO_OP },
-      { kind: "commit", slot: 2, value: value("two") },
+      { kind: "commit", slot: 1, value: NO_OP, members: null },
+      { kind: "commit", slot: 2, value: value("two"), members: null },
     ]);
   });
 
@@ -168,7 +169,9 @@ suite("paxos/group of one", (test) => {
       appliedSlot: 1,
     });
 
-    assert.equal(group.takeEffects().slice(1), [{ kind: "commit", slot: 2, value: value("new") }]);
+    assert.equal(group.takeEffects().slice(1), [
+      { kind: "commit", slot: 2, value: value("new"), members: null },
+    ]);
   });
 
   test("reads as soon as what it recovered is applied, with no lease to wait for [P9]", () => {

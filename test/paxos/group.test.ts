@@ -15,6 +15,7 @@ import {
   settle,
   tick,
   value,
+  voters,
 } from "./builders.ts";
 
 const B11 = ballotOf(1, 1);
@@ -472,7 +473,7 @@ suite("paxos/group: handover", (test) => {
     assert.is(began, true);
     assert.equal(open, [true, false, 0]);
     assert.equal(node.takeEffects(), [
-      { kind: "commit", slot: 1, value: value("x") },
+      { kind: "commit", slot: 1, value: value("x"), members: null },
       { kind: "role", role: "follower", ballot: B11, leader: null },
       { kind: "send", to: 2, message: { kind: "handover", ballot: B11 }, after: 0 },
     ]);
@@ -682,7 +683,7 @@ suite("paxos/group: repeats and catch-up", (test) => {
 
     assert.equal(node.takeEffects(), [
       { kind: "persist", mark: 2, records: [{ kind: "accepted", ...entries[0] }] },
-      { kind: "commit", slot: 1, value: value("won") },
+      { kind: "commit", slot: 1, value: value("won"), members: null },
     ]);
     assert.is(node.promised, B13);
   });
@@ -717,7 +718,7 @@ suite("paxos/group: repeats and catch-up", (test) => {
 
     node.step(3, { kind: "learned", from: 1, entries: [], chosen: 90, cut: 60 }, AWAKE_MS);
     const needed = node.takeEffects();
-    node.installed(75);
+    node.installed(75, voters([1, 2, 3]));
     tick(node, 3);
 
     assert.equal(needed, [{ kind: "needSnapshot", from: 3, slot: 60 }]);
@@ -730,7 +731,7 @@ suite("paxos/group: repeats and catch-up", (test) => {
     node.step(2, { ...accept, slot: 3 }, AWAKE_MS);
     settle(node);
 
-    node.installed(2);
+    node.installed(2, voters([1, 2, 3]));
     node.step(2, { ...heartbeat, chosen: 3 }, AWAKE_MS);
 
     assert.equal(commits(node.takeEffects()), [[3, "x"]]);

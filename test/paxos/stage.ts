@@ -7,7 +7,7 @@ import type { Effect } from "../../src/paxos/effects.ts";
 import { PaxosGroup } from "../../src/paxos/group.ts";
 import type { PaxosMessage } from "../../src/paxos/messages.ts";
 import type { AcceptedEntry, PaxosRecord } from "../../src/paxos/records.ts";
-import { value } from "./builders.ts";
+import { value, voters } from "./builders.ts";
 
 interface Actor {
   group: PaxosGroup;
@@ -95,7 +95,7 @@ export class Stage {
     const group = new PaxosGroup(
       {
         self: id,
-        members: this.#members,
+        members: voters(this.#members),
         window: 4,
         leaseMs: 600,
         electionTicksMin: 10,

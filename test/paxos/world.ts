@@ -14,6 +14,7 @@ import type { Effect } from "../../src/paxos/effects.ts";
 import { PaxosGroup } from "../../src/paxos/group.ts";
 import type { PaxosMessage } from "../../src/paxos/messages.ts";
 import type { AcceptedEntry, PaxosRecord, Recovered } from "../../src/paxos/records.ts";
+import { voters } from "./builders.ts";
 import { Witness } from "./witness.ts";
 
 export const LEASE_MS = 200;
@@ -287,7 +288,7 @@ export class World {
     const group = new PaxosGroup(
       {
         self: node.id,
-        members: this.#nodes.map(({ id }) => id),
+        members: voters(this.#nodes.map(({ id }) => id)),
         window: 4,
         leaseMs: this.#swarm.nervous ? 5 : LEASE_MS,
         clockDriftPpm: DRIFT_PPM,
@@ -457,7 +458,7 @@ export class World {
       this.tally.snapshots += 1;
       this.#putCheckpoint(node, slot);
       node.committedSlot = slot;
-      group.installed(slot);
+      group.installed(slot, voters(this.#nodes.map(({ id }) => id)));
     });
   }
 

@@ -252,7 +252,7 @@ export class World {
       id,
       machine,
       paxos: new PaxosGroup(
-        { self: 1, members: [1], window: 2 },
+        { self: 1, members: [{ id: 1, voter: true, address: "" }], window: 2 },
         { promised: 0, accepted: [], appliedSlot: 0 },
       ),
       clock: this.clock,
