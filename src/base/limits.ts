@@ -31,6 +31,60 @@ export const BYTES_IN_FLIGHT_MAX = 256 * 1024 * 1024;
 /** Groups of a cluster: each has a log and leases of its own, and a SCAN cursor names one. */
 export const GROUPS_MAX = 1024;
 
+// --- nodes ----------------------------------------------------------------------------------------
+
+/** The highest number of a node: one byte in ballots and handshakes. */
+export const NODE_ID_MAX = 255;
+
+/**
+ * Nodes of a cluster. Every node has a link to every other, and each voter more makes each write
+ * wait for more disks: five survive two failures, and seven are as many as anyone should have.
+ */
+export const CLUSTER_NODES_MAX = 16;
+
+/**
+ * Bytes of one body between nodes. A message with the largest operation, or a page of entries and
+ * one more, is far smaller; whoever has more to say in one turn sends several bodies. The receiver
+ * holds one in memory per link before it looks at it.
+ */
+export const PEER_BODY_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Bytes of a handshake between nodes, the list of initial members included. */
+export const PEER_HANDSHAKE_BYTES_MAX = 16 * 1024;
+
+/** Dialers whose handshake is not over; one more is closed. Each has a deadline of its own. */
+export const PEER_HANDSHAKES_MAX = 64;
+
+// --- between nodes -------------------------------------------------------------------------------
+
+/**
+ * Operations of one node for one group led elsewhere that are on their way or wait for their answer;
+ * past it clients are told to retry. Ten thousand clients of one node that all wait for one group.
+ * The group keeps as many answers for the node, in case they get lost.
+ */
+export const FORWARDED_OPERATIONS_MAX = 16_384;
+
+/**
+ * Bytes of the answers that a group keeps for one node: full when all that the node may have on the way
+ * get 64 bytes each, and some lists of a script among them. Every replica has them in memory, and a
+ * checkpoint writes those of a node anew when one has come. An answer that does not fit is not kept;
+ * should it get lost, its client is told that the command was executed.
+ */
+export const REPLY_WINDOW_BYTES_MAX = 1024 * 1024;
+
+/**
+ * Messages that a node puts into one body for another: four for each forwarded operation that a group
+ * may have on the way, so that only a body of nonsense has more. A message takes a hundred times its
+ * bytes as an object.
+ */
+export const PEER_BODY_MESSAGES_MAX = 65_536;
+
+/**
+ * How deep replies nest between nodes: those of scripts, with room for what wraps them. Reading one
+ * calls itself for each level.
+ */
+export const REPLY_DEPTH_MAX = 160;
+
 // --- checkpoints ---------------------------------------------------------------------------------
 
 /**
@@ -242,6 +296,10 @@ export const SCRIPTS_KNOWN_MAX = 4096;
 export const SCRIPT_IMAGES_BYTES_MAX = 16 * 1024 * 1024;
 
 assert(CHECKPOINT_ROWS <= ENTRY_OPERATIONS_MAX, "one entry may already call for a checkpoint");
+assert(
+  ENTRY_BYTES_MAX + 2 * OPERATION_BYTES_MAX < PEER_BODY_BYTES_MAX,
+  "a page of catch-up with the largest entry fits into a body",
+);
 assert(KEY_BYTES_MAX <= VALUE_BYTES_MAX, "a key is never longer than a value may be");
 assert(VALUE_BYTES_MAX + KEY_BYTES_MAX <= OPERATION_BYTES_MAX, "one SET fits into an operation");
 assert(
@@ -256,5 +314,10 @@ assert(VALUE_BYTES_MAX <= EVALUATED_SCRIPT_BYTES_MAX, "a script that runs can be
 assert(
   SCRIPT_REPLY_BYTES_MAX * 2 < REPLY_BYTES_MAX,
   "what a script has done is never hidden by an error about its reply",
+);
+assert(SCRIPT_REPLY_DEPTH_MAX < REPLY_DEPTH_MAX, "what a script answers passes between nodes");
+assert(
+  FORWARDED_OPERATIONS_MAX * 64 <= REPLY_WINDOW_BYTES_MAX,
+  "the short answers of all forwarded operations are kept",
 );
 assert(REPLY_BYTES_MAX < CONNECTION_REPLY_BYTES_MAX, "a single reply is never too much");

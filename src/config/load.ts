@@ -9,7 +9,9 @@
  */
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { formatPeers } from "../base/address.ts";
 import { assert } from "../base/assert.ts";
+import type { PeerAddress } from "../base/ports.ts";
 import { closest } from "./closest.ts";
 import { parseConfigFile } from "./config-file.ts";
 import type { Configuration } from "./configuration.ts";
@@ -17,7 +19,7 @@ import { buildConfiguration } from "./configuration.ts";
 import type { Option, OptionName } from "./options.ts";
 import { environmentName, findOption, OPTIONS } from "./options.ts";
 import type { OptionValue } from "./values.ts";
-import { parseValue, quote, showSize, toBytes } from "./values.ts";
+import { parseValue, quote, showDuration, showSize, toBytes } from "./values.ts";
 
 export interface LoadInput {
   /** The arguments after the command, as in `--port 7000`. */
@@ -85,7 +87,7 @@ class Loader {
     for (const option of OPTIONS) {
       values.set(option.name, settings.get(option.name)?.value ?? option.default);
     }
-    const relation = checkRelations(values);
+    const relation = checkRelations(values) ?? checkCluster(values, settings);
     if (relation !== null) return { ok: false, message: relation.message };
     return {
       ok: true,
@@ -123,7 +125,7 @@ class Loader {
           `${token.rawName} needs a value: ${token.rawName} <${option.placeholder}>`,
         );
       }
-      const before = option.kind === "addresses" ? found.get(option.name) : undefined;
+      const before = isList(option) ? found.get(option.name) : undefined;
       const text = before === undefined ? toBytes(value) : `${before.text} ${toBytes(value)}`;
       found.set(option.name, { option, text, place: token.rawName });
     }
@@ -163,7 +165,7 @@ class Loader {
       if (line.values.length === 0) {
         return new Problem(`${where} gives ${option.name} no value; an empty one is written ""`);
       }
-      if (line.values.length > 1 && option.kind !== "addresses") {
+      if (line.values.length > 1 && !isList(option)) {
         return new Problem(
           `${where} gives ${option.name} several values; one with spaces stands in quotes, and a comment on its own line`,
         );
@@ -232,6 +234,86 @@ function checkRelations(values: ReadonlyMap<OptionName, OptionValue>): Problem |
     );
   }
   return null;
+}
+
+/** What the options of a cluster need of one another. */
+function checkCluster(
+  values: ReadonlyMap<OptionName, OptionValue>,
+  settings: Settings,
+): Problem | null {
+  const peers = values.get("peers");
+  assert(Array.isArray(peers), "option peers is a list");
+  return (
+    checkPeers(peers as readonly PeerAddress[], values, settings) ??
+    checkTlsFiles(values) ??
+    checkTimes(values)
+  );
+}
+
+function checkPeers(
+  peers: readonly PeerAddress[],
+  values: ReadonlyMap<OptionName, OptionValue>,
+  settings: Settings,
+): Problem | null {
+  if (peers.length === 0) {
+    for (const name of ["join", "peer-bind", "peer-tls-cert"] as const) {
+      const value = values.get(name);
+      if (value === "" || value === false) continue;
+      return new Problem(`${name} does nothing without peers; give peers too, or take it away`);
+    }
+    return null;
+  }
+  if (!settings.has("node-id")) {
+    return new Problem(
+      "peers needs node-id, which says which of them this node is: --node-id <number>",
+    );
+  }
+  const self = Number(values.get("node-id"));
+  if (!peers.some(({ id }) => id === self)) {
+    return new Problem(
+      `node-id is ${self}, but peers (${formatPeers(peers)}) has no node ${self}; add it, or correct node-id`,
+    );
+  }
+  if (values.get("join") === true && peers.length === 1) {
+    return new Problem(
+      "join needs the nodes of the running cluster in peers, not this node alone; add them",
+    );
+  }
+  return null;
+}
+
+function checkTlsFiles(values: ReadonlyMap<OptionName, OptionValue>): Problem | null {
+  const names = ["peer-tls-cert", "peer-tls-key", "peer-tls-ca"] as const;
+  const given = names.filter((name) => values.get(name) !== "");
+  const missing = names.filter((name) => values.get(name) === "");
+  if (given.length === 0 || missing.length === 0) return null;
+  return new Problem(
+    `peer-tls-cert, peer-tls-key and peer-tls-ca go together; ${missing.join(" and ")} ${missing.length === 1 ? "is" : "are"} missing`,
+  );
+}
+
+/** A lease outlives two lost heartbeats, and nobody asks for votes before it can be over. */
+function checkTimes(values: ReadonlyMap<OptionName, OptionValue>): Problem | null {
+  const heartbeat = Number(values.get("heartbeat-interval"));
+  const lease = Number(values.get("leader-lease"));
+  const election = Number(values.get("election-timeout"));
+  const show = (amount: number): string => showDuration(amount, "milliseconds");
+  if (lease < 3 * heartbeat) {
+    return new Problem(
+      `leader-lease (${show(lease)}) is less than three times heartbeat-interval (${show(heartbeat)}), so that two lost heartbeats would end it; raise the one or lower the other`,
+    );
+  }
+  if (election < lease) {
+    return new Problem(
+      `election-timeout (${show(election)}) is below leader-lease (${show(lease)}), before whose end nobody is elected; raise the one or lower the other`,
+    );
+  }
+  return null;
+}
+
+/** Options whose values add up when they are given several times. */
+function isList(option: Option): boolean {
+  return option.kind === "addresses" || option.kind === "peers";
 }
 
 function unknown(what: string, name: string, names: Iterable<string>): Problem {

@@ -13,17 +13,21 @@
  */
 
 import {
+  CLUSTER_NODES_MAX,
   GROUPS_MAX,
+  NODE_ID_MAX,
   OPERATION_BYTES_MAX,
   REQUEST_BULK_BYTES_MAX,
   REQUEST_BYTES_MAX,
   VALUE_BYTES_MAX,
 } from "../base/limits.ts";
+import type { PeerAddress } from "../base/ports.ts";
 
 /** The headings under which help lists the options. */
 export const SECTIONS = [
   "Network",
   "Data",
+  "Cluster",
   "Access",
   "Limits",
   "Logs",
@@ -96,6 +100,19 @@ export interface AddressesOption extends OptionBase {
   readonly countMax: number;
 }
 
+/** Nodes by number, `1=host:port`, with spaces or commas between them. */
+export interface PeersOption extends OptionBase {
+  readonly kind: "peers";
+  readonly default: readonly PeerAddress[];
+  readonly countMax: number;
+}
+
+/** `host:port` to listen on, `*:port`, or empty. */
+export interface ListenAddressOption extends OptionBase {
+  readonly kind: "listen-address";
+  readonly default: "";
+}
+
 /** Letters, digits, `.`, `_` and `-`. */
 export interface TextOption extends OptionBase {
   readonly kind: "text";
@@ -123,6 +140,8 @@ export type Option =
   | BooleanOption
   | ChoiceOption
   | AddressesOption
+  | PeersOption
+  | ListenAddressOption
   | TextOption
   | SecretOption
   | PathOption;
@@ -133,6 +152,9 @@ const GB = 1024 * MB;
 
 /** The largest number of seconds Redis takes for a time-out. */
 const SECONDS_MAX = 2_147_483_647;
+
+/** The cluster that nodes with peers belong to when no other name is given. */
+export const DEFAULT_CLUSTER_ID = "paxlock";
 
 /** Levels of the log, from most to least talkative. */
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
@@ -225,9 +247,9 @@ export const OPTIONS = [
     placeholder: "number",
     default: 1,
     min: 1,
-    max: 255,
+    max: NODE_ID_MAX,
     meaning:
-      "Number of this node in its cluster. Fixed when the data folder is made: later it may be left away, and another number keeps the node from starting.",
+      "Number of this node in its cluster; with peers it must be given. Fixed when the data folder is made: later it may be left away, and another number keeps the node from starting.",
     zero: null,
     danger: "Two nodes of one cluster with the same number would break every promise.",
   },
@@ -240,8 +262,153 @@ export const OPTIONS = [
     lengthMax: 64,
     meaning:
       "Cluster that the data folder must belong to; a new folder is made for it. The node refuses to start on a folder of another cluster.",
-    zero: "empty: take the folder as it is; a new folder draws a random name",
-    danger: "A wrong name keeps the node from starting; no data is touched.",
+    zero: `empty: with peers ${DEFAULT_CLUSTER_ID}, so that all nodes agree; without, take the folder as it is, and a new one draws a random name`,
+    danger:
+      "A wrong name keeps the node from starting; no data is touched. Two clusters with one name and one network should have names of their own: nodes tell each other apart by it.",
+  },
+  {
+    name: "peers",
+    section: "Cluster",
+    kind: "peers",
+    placeholder: "nodes",
+    default: [],
+    countMax: CLUSTER_NODES_MAX,
+    meaning:
+      "All nodes of the cluster with the addresses at which they reach one another, this node too: 1=host:port,2=host:port,3=host:port. The same list on every node. Host names are looked up at each connection. The list founds the cluster; later members come and go by PAXOS.ADDNODE and PAXOS.REMOVENODE.",
+    zero: "empty: a node on its own",
+    danger:
+      "Nodes founded with different lists refuse one another. An even number of nodes survives no more failures than one less; without peer-tls-cert whoever reaches these ports can read and change every lock.",
+  },
+  {
+    name: "join",
+    section: "Cluster",
+    kind: "boolean",
+    placeholder: "yes|no",
+    default: false,
+    meaning:
+      "A new data folder founds no cluster but waits until PAXOS.ADDNODE, sent to the running cluster, adds this node; peers names the running nodes and this one.",
+    zero: null,
+    danger:
+      "Without it, a node with an empty folder that takes the number of one that lost its data is refused: it would have forgotten its promises. Give it a new number, and yes here.",
+  },
+  {
+    name: "peer-bind",
+    section: "Cluster",
+    kind: "listen-address",
+    placeholder: "address",
+    default: "",
+    meaning:
+      "Address and port to listen on for the other nodes, *:port for every address of the machine.",
+    zero: "empty: this node's own entry in peers",
+    danger:
+      "Behind NAT or a published container port the entry in peers is no address of this machine and must be given here as it is inside. A host name that this machine takes for loopback (127.0.1.1 on Debian) cannot be reached from others: give *:port.",
+  },
+  {
+    name: "peer-tls-cert",
+    section: "Cluster",
+    kind: "path",
+    placeholder: "file",
+    default: "",
+    meaning:
+      "PEM file with this node's certificate, and the chain above it if there is one. With peer-tls-key and peer-tls-ca, nodes speak only TLS with one another and each checks the other's certificate. It must be for the host in peers, and good for servers and clients. A changed file is used from the next connection on.",
+    zero: "empty: no TLS between nodes",
+    danger:
+      "An expired certificate keeps nodes apart at their next connection. All nodes switch to TLS together: one with and one without refuse one another.",
+  },
+  {
+    name: "peer-tls-key",
+    section: "Cluster",
+    kind: "path",
+    placeholder: "file",
+    default: "",
+    meaning: "PEM file with the private key of peer-tls-cert, without a passphrase.",
+    zero: "empty: no TLS between nodes",
+    danger: "Whoever can read the file can pass for this node.",
+  },
+  {
+    name: "peer-tls-ca",
+    section: "Cluster",
+    kind: "path",
+    placeholder: "file",
+    default: "",
+    meaning: "PEM file with the certificates of the authorities whose nodes are let in.",
+    zero: "empty: no TLS between nodes",
+    danger:
+      "Every certificate of such an authority is let in as a node: use one that signs for this cluster only.",
+  },
+  {
+    name: "request-timeout",
+    section: "Cluster",
+    kind: "duration",
+    unit: "milliseconds",
+    placeholder: "time",
+    default: 5_000,
+    min: 100,
+    max: 600_000,
+    meaning:
+      "How long a command may wait for its group to decide before the client gets an error: CLUSTERDOWN or TRYAGAIN when nothing has been done, UNKNOWN when it may have been.",
+    zero: null,
+    danger:
+      "Shorter than a failover, some election-timeout times three, each failover reaches clients as errors; longer than the clients' own time-outs, they give up without a reason.",
+  },
+  {
+    name: "heartbeat-interval",
+    section: "Cluster",
+    kind: "duration",
+    unit: "milliseconds",
+    placeholder: "time",
+    default: 100,
+    min: 10,
+    max: 10_000,
+    meaning:
+      "How often a leader tells the others that it is there, and renews its lease. Some round trips of the network, as in etcd.",
+    zero: null,
+    danger:
+      "leader-lease must be at least three times as long, so that two lost heartbeats in a row do no harm. Short, it costs processor time in every group.",
+  },
+  {
+    name: "election-timeout",
+    section: "Cluster",
+    kind: "duration",
+    unit: "milliseconds",
+    placeholder: "time",
+    default: 600,
+    min: 50,
+    max: 60_000,
+    meaning:
+      "Silence of a leader after which another node seeks to lead: each time a time between this and two thirds more is drawn.",
+    zero: null,
+    danger:
+      "Short, a busy machine costs needless elections; long, a failed leader is missed for longer. It may not be shorter than leader-lease, for until that is over nobody can be elected.",
+  },
+  {
+    name: "leader-lease",
+    section: "Cluster",
+    kind: "duration",
+    unit: "milliseconds",
+    placeholder: "time",
+    default: 600,
+    min: 30,
+    max: 60_000,
+    meaning:
+      "How long the nodes that answered a heartbeat follow nobody else: the leader answers reads alone for as long. A restarted node waits for one lease before it votes.",
+    zero: null,
+    danger:
+      "Nodes with different leases could have two leaders, so they refuse one another: to change it, stop all nodes. A failover takes at least what is left of it.",
+  },
+  {
+    name: "peer-queue-bytes",
+    section: "Cluster",
+    kind: "size",
+    placeholder: "size",
+    default: 64 * MB,
+    min: MB,
+    max: 4 * GB,
+    meaning:
+      "Bytes that may wait for each other node; past them messages to it are dropped and sent again later. A single message is never too large.",
+    zero: null,
+    danger:
+      "Low, a short stall costs repeats; high, a node that does not read costs as much memory.",
   },
   {
     name: "requirepass",

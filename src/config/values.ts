@@ -5,10 +5,13 @@
  * password is bytes; what must be text is decoded as UTF-8 here.
  */
 import { isIP } from "node:net";
+import { formatEndpoint, formatPeers, isHostName, parseEndpoint } from "../base/address.ts";
 import { unreachable } from "../base/assert.ts";
+import { NODE_ID_MAX } from "../base/limits.ts";
+import type { PeerAddress } from "../base/ports.ts";
 import type { DurationOption, DurationUnit, Option } from "./options.ts";
 
-export type OptionValue = number | boolean | string | readonly string[];
+export type OptionValue = number | boolean | string | readonly string[] | readonly PeerAddress[];
 
 /** The value, or what is wrong: the end of a sentence that begins with the option and the text. */
 export type Parsed =
@@ -32,6 +35,10 @@ export function parseValue(option: Option, bytes: string): Parsed {
         : bad(`is not one of ${option.choices.join(", ")}`);
     case "addresses":
       return parseAddresses(bytes, option.countMax);
+    case "peers":
+      return parsePeers(bytes, option.countMax);
+    case "listen-address":
+      return parseListenAddress(bytes);
     case "text":
       return /^[A-Za-z0-9._-]*$/.test(bytes) && bytes.length <= option.lengthMax
         ? good(bytes)
@@ -64,6 +71,10 @@ export function describeBounds(option: Option): string {
       return `one of ${option.choices.join(", ")}`;
     case "addresses":
       return `1 to ${option.countMax} IP addresses or host names, or *`;
+    case "peers":
+      return `up to ${option.countMax} nodes as number=host:port, an IPv6 host in brackets`;
+    case "listen-address":
+      return "host:port or *:port, an IPv6 host in brackets";
     case "text":
       return `up to ${option.lengthMax} letters, digits, dots, underscores and dashes`;
     case "secret":
@@ -86,6 +97,8 @@ export function describeUnit(option: Option): string | null {
     case "boolean":
     case "choice":
     case "addresses":
+    case "peers":
+    case "listen-address":
     case "text":
     case "secret":
     case "path":
@@ -110,6 +123,9 @@ export function describeDefault(option: Option): string | null {
       return option.default;
     case "addresses":
       return option.default.join(" ");
+    case "peers":
+      return option.default.length === 0 ? null : formatPeers(option.default);
+    case "listen-address":
     case "text":
     case "secret":
     case "path":
@@ -270,15 +286,51 @@ function parseAddresses(text: string, countMax: number): Parsed {
   return good(Object.freeze(addresses));
 }
 
-/** A name as in the DNS; all digits and dots would be a mistyped IP address. */
-function isHostName(text: string): boolean {
-  return (
-    text.length <= 253 &&
-    !/^[0-9.]+$/.test(text) &&
-    /^[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?)*\.?$/.test(
-      text,
-    )
-  );
+/**
+ * Nodes by number, `1=host:port`, with spaces or commas between them; in the order of their ids.
+ * Each id and each address once: two nodes cannot listen on one address.
+ */
+function parsePeers(text: string, countMax: number): Parsed {
+  const peers: PeerAddress[] = [];
+  const byAddress = new Map<string, number>();
+  for (const entry of text.split(/[\s,]+/)) {
+    if (entry === "") continue;
+    const equals = entry.indexOf("=");
+    if (equals < 0) {
+      return bad(`holds ${quote(entry)} without a node's number; write it as 1=host:port`);
+    }
+    const id = wholeNumber(entry.slice(0, equals));
+    if (id === null || id < 1 || id > NODE_ID_MAX) {
+      return bad(
+        `holds ${quote(entry)}, whose node number is not a whole number from 1 to ${NODE_ID_MAX}`,
+      );
+    }
+    const parsed = parseEndpoint(entry.slice(equals + 1));
+    if (!parsed.ok) return bad(`holds ${quote(entry)}, which ${parsed.problem}`);
+    const address = formatEndpoint(parsed.endpoint);
+    if (peers.some((peer) => peer.id === id)) {
+      return bad(`names node ${id} twice; every node has a number of its own`);
+    }
+    const holder = byAddress.get(address);
+    if (holder !== undefined) {
+      return bad(`gives nodes ${holder} and ${id} one address, ${address}`);
+    }
+    byAddress.set(address, id);
+    peers.push(Object.freeze({ id, address }));
+  }
+  if (peers.length > countMax) return bad(`names more than ${countMax} nodes`);
+  return good(Object.freeze(peers.sort((one, other) => one.id - other.id)));
+}
+
+/** One address to listen on, `host:port`, or `*:port` for every address of the machine. */
+function parseListenAddress(text: string): Parsed {
+  if (text === "") return good("");
+  if (text.startsWith("*:")) {
+    const parsed = parseEndpoint(`every${text.slice(1)}`);
+    return parsed.ok ? good(`*:${parsed.endpoint.port}`) : bad(parsed.problem);
+  }
+  const parsed = parseEndpoint(text);
+  return parsed.ok ? good(formatEndpoint(parsed.endpoint)) : bad(parsed.problem);
 }
 
 function parsePath(bytes: string): Parsed {

@@ -170,6 +170,135 @@ suite("config/load", (test) => {
     for (const [input, message] of cases) assert.is(complaint(input), message);
   });
 
+  test("peers are kept by id with canonical addresses, and the node listens at its own", () => {
+    const configuration = load({
+      argv: ["--node-id", "2", "--peers", "3=C.example:3,1=[::1]:1", "--peers", "2=10.0.0.2:2"],
+    });
+
+    assert.equal(configuration.peers, [
+      { id: 1, address: "[::1]:1" },
+      { id: 2, address: "10.0.0.2:2" },
+      { id: 3, address: "c.example:3" },
+    ]);
+    assert.equal(configuration.peerBind, { host: "10.0.0.2", port: 2 });
+    assert.is(configuration.clusterId, "paxlock");
+    assert.is(configuration.join, false);
+    assert.is(configuration.peerTls, null);
+  });
+
+  test("peers may stand in the file, and in the environment", () => {
+    const files = { "/srv/c": text("node-id 1\npeers 1=a:1 2=b:2\njoin yes\npeer-bind *:9") };
+    const configuration = load({ argv: ["--config", "c"], files });
+
+    assert.is(configuration.peers.length, 2);
+    assert.is(configuration.join, true);
+    assert.equal(configuration.peerBind, { host: "*", port: 9 });
+    assert.is(load({ env: { PAXLOCK_PEERS: "1=a:1", PAXLOCK_NODE_ID: "1" } }).peers.length, 1);
+  });
+
+  test("a cluster id that is given stands; a node on its own has none by default", () => {
+    const argv = ["--node-id", "1", "--peers", "1=a:1,2=b:2", "--cluster-id", "blue"];
+
+    assert.is(load({ argv }).clusterId, "blue");
+    assert.is(load({}).clusterId, "");
+    assert.is(load({}).peerBind, null);
+  });
+
+  test("the three files of TLS between nodes are absolute paths", () => {
+    const argv = [...PEERS, "--peer-tls-cert", "c", "--peer-tls-key", "/k", "--peer-tls-ca", "a"];
+
+    assert.equal(load({ argv }).peerTls, { cert: "/srv/c", key: "/k", ca: "/srv/a" });
+  });
+
+  test("a tick is half a heartbeat, and election timeouts are whole ticks, rounded up", () => {
+    const argv = ["--heartbeat-interval", "60", "--election-timeout", "1s", "--leader-lease", "1s"];
+    const { tickMs, heartbeatTicks, electionTicksMin, electionTicksMax } = load({ argv });
+
+    assert.equal({ tickMs, heartbeatTicks }, { tickMs: 30, heartbeatTicks: 2 });
+    assert.equal(
+      { electionTicksMin, electionTicksMax },
+      { electionTicksMin: 34, electionTicksMax: 56 },
+    );
+  });
+
+  test("by default a tick is 50 ms, an election waits 12 to 20 of them, a lease lasts 600 ms", () => {
+    const configuration = load({});
+
+    assert.is(configuration.tickMs, 50);
+    assert.is(configuration.electionTicksMin, 12);
+    assert.is(configuration.electionTicksMax, 20);
+    assert.is(configuration.leaderLeaseMs, 600);
+    assert.is(configuration.requestTimeoutMs, 5_000);
+  });
+
+  test("options of a cluster that do not go together end in one line", () => {
+    const peers = "1=a:1,2=b:2";
+    const cases: [readonly string[], string][] = [
+      [
+        ["--peers", peers],
+        "peers needs node-id, which says which of them this node is: --node-id <number>",
+      ],
+      [
+        ["--peers", peers, "--node-id", "3"],
+        "node-id is 3, but peers (1=a:1,2=b:2) has no node 3; add it, or correct node-id",
+      ],
+      [
+        ["--peers", "1=a:1,1=b:2"],
+        '--peers: "1=a:1,1=b:2" names node 1 twice; every node has a number of its own',
+      ],
+      [["--peers", "1=a:1,2=A:1"], '--peers: "1=a:1,2=A:1" gives nodes 1 and 2 one address, a:1'],
+      [
+        ["--peers", "a:1"],
+        '--peers: "a:1" holds "a:1" without a node\'s number; write it as 1=host:port',
+      ],
+      [
+        ["--peers", "256=a:1"],
+        '--peers: "256=a:1" holds "256=a:1", whose node number is not a whole number from 1 to 255',
+      ],
+      [
+        ["--peers", "0=a:1"],
+        '--peers: "0=a:1" holds "0=a:1", whose node number is not a whole number from 1 to 255',
+      ],
+      [
+        ["--peers", "1=::1:7379"],
+        '--peers: "1=::1:7379" holds "1=::1:7379", which has an IPv6 address without brackets; write [address]:port',
+      ],
+      [
+        ["--peers", "1=a:99999"],
+        '--peers: "1=a:99999" holds "1=a:99999", which has a port that is not from 1 to 65535',
+      ],
+      [["--join", "yes"], "join does nothing without peers; give peers too, or take it away"],
+      [
+        ["--peer-bind", "*:1"],
+        "peer-bind does nothing without peers; give peers too, or take it away",
+      ],
+      [["--peer-bind", "*:0"], '--peer-bind: "*:0" has a port that is not from 1 to 65535'],
+      [
+        ["--node-id", "1", "--peers", "1=a:1", "--join", "yes"],
+        "join needs the nodes of the running cluster in peers, not this node alone; add them",
+      ],
+      [
+        [...PEERS, "--peer-tls-key", "k"],
+        "peer-tls-cert, peer-tls-key and peer-tls-ca go together; peer-tls-cert and peer-tls-ca are missing",
+      ],
+      [
+        ["--peer-tls-cert", "c", "--peer-tls-key", "k", "--peer-tls-ca", "a"],
+        "peer-tls-cert does nothing without peers; give peers too, or take it away",
+      ],
+      [
+        ["--leader-lease", "299"],
+        "leader-lease (299ms) is less than three times heartbeat-interval (100ms), so that two lost heartbeats would end it; raise the one or lower the other",
+      ],
+      [
+        ["--election-timeout", "500"],
+        "election-timeout (500ms) is below leader-lease (600ms), before whose end nobody is elected; raise the one or lower the other",
+      ],
+    ];
+    for (const [argv, message] of cases) assert.is(complaint({ argv }), message);
+    const many = Array.from({ length: 17 }, (_, index) => `${index + 1}=a:${index + 1}`).join(",");
+    assert.match(complaint({ argv: ["--peers", many] }), /names more than 16 nodes$/);
+  });
+
   test("a password that is refused is not shown", () => {
     const message = complaint({ env: { PAXLOCK_REQUIREPASS: "hunter2".repeat(100) } });
 
@@ -190,6 +319,8 @@ suite("config/load", (test) => {
     );
   });
 });
+
+const PEERS = ["--node-id", "1", "--peers", "1=a:1,2=b:2"];
 
 function withFile(content: string): Case {
   return { argv: ["--config", "c"], files: { "/srv/c": text(content) } };

@@ -76,13 +76,28 @@ suite("config/options", (test) => {
 
   test("each option reaches the configuration: setting it changes a field", () => {
     for (const option of options) {
-      const before = configurationOf([]);
-      const after = configurationOf([`--${option.name}`, other(option)]);
+      const companions = COMPANIONS.get(option.name) ?? [];
+      const before = configurationOf(companions);
+      const after = configurationOf([...companions, `--${option.name}`, other(option)]);
       assert.not.equal({ ...after, given: null }, { ...before, given: null }, option.name);
       assert.ok(after.given.has(option.name as (typeof OPTIONS)[number]["name"]));
     }
   });
 });
+
+const PEERS = ["--node-id", "1", "--peers", "1=a:1,2=b:2"];
+const TLS = ["--peer-tls-cert", "c", "--peer-tls-key", "k", "--peer-tls-ca", "a"];
+
+/** What must be given beside an option that cannot stand alone. */
+const COMPANIONS: ReadonlyMap<string, readonly string[]> = new Map([
+  ["peers", ["--node-id", "1"]],
+  ["join", PEERS],
+  ["peer-bind", PEERS],
+  ["peer-tls-cert", [...PEERS, ...TLS]],
+  ["peer-tls-key", [...PEERS, ...TLS]],
+  ["peer-tls-ca", [...PEERS, ...TLS]],
+  ["leader-lease", ["--election-timeout", "800ms"]],
+]);
 
 function configurationOf(argv: readonly string[]) {
   const loaded = loadConfiguration({
@@ -109,6 +124,10 @@ function other(option: Option): string {
       return option.choices.find((choice) => choice !== option.default) ?? "";
     case "addresses":
       return "::1";
+    case "peers":
+      return "1=a:1,2=b:3";
+    case "listen-address":
+      return "*:9";
     case "text":
     case "secret":
       return "something";
