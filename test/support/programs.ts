@@ -11,13 +11,24 @@ const packages = {
   "redis-cli": "redis-tools",
   "redis-benchmark": "redis-tools",
   script: "bsdutils",
+  faketime: "faketime",
+  ip: "iproute2",
+  iptables: "iptables",
+  mount: "mount",
+  nsenter: "util-linux",
+  setpriv: "util-linux",
+  umount: "mount",
+  unshare: "util-linux",
 } as const;
 
 export type Program = keyof typeof packages;
 
-/** The absolute path of a program on `PATH`, or null. */
+/** Where Debian keeps the network's tools; a plain user's `PATH` lacks it. */
+const systemFolders = ["/usr/sbin", "/sbin"];
+
+/** The absolute path of a program on `PATH` or among the system's own, or null. */
 export function findProgram(program: Program): string | null {
-  for (const directory of (process.env["PATH"] ?? "").split(delimiter)) {
+  for (const directory of [...(process.env["PATH"] ?? "").split(delimiter), ...systemFolders]) {
     const path = join(directory, program);
     try {
       accessSync(path, constants.X_OK);

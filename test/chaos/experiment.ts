@@ -1,0 +1,142 @@
+/**
+ * One experiment: a cluster under load, faults one after another, and then the reckoning: what was
+ * seen is judged by the checkers, and the figures go into a table.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import * as assert from "uvu/assert";
+import { Prng } from "../../src/base/prng.ts";
+import { judge } from "./checkers.ts";
+import { withCluster, type Cluster, type ClusterOptions } from "./cluster.ts";
+import { GuardedResource } from "./guarded-resource.ts";
+import type { Fault, FaultKind } from "./faults.ts";
+import { History } from "./history.ts";
+import type { Lab } from "./lab.ts";
+import { ProgressMeter } from "./progress-meter.ts";
+import { Load, type LoadOptions } from "./workload.ts";
+
+/** What the clients felt of one fault. */
+export interface Felt {
+  readonly kind: FaultKind;
+  readonly description: string;
+  /** The longest time in which some group took no write, while the fault lasted and after, in ms. */
+  readonly gapMs: number;
+  readonly done: number;
+  readonly refused: number;
+  readonly unknown: number;
+}
+
+export interface Trial {
+  readonly cluster: Cluster;
+  readonly load: Load;
+  readonly meter: ProgressMeter;
+  readonly history: History;
+  readonly resource: GuardedResource;
+  readonly random: Prng;
+  readonly felt: Felt[];
+  /** Starts faults at once, heals them after `forMs`, and waits until all groups go on. */
+  suffer(faults: readonly Fault[], forMs: number): Promise<Felt>;
+}
+
+export interface TrialOptions extends ClusterOptions {
+  readonly lab: Lab;
+  readonly name: string;
+  readonly seed: number;
+  readonly load: LoadOptions;
+}
+
+/** How long a group may need to go on once everything is healed, in ms; past it, it hangs. */
+const RECOVERY_MS_MAX = 15_000;
+/** The load goes on for so long between two faults. */
+const CALM_MS = 700;
+
+/** Runs `body` under load, then stops it, reads everything once more and judges. */
+export async function withTrial(
+  options: TrialOptions,
+  body: (trial: Trial) => Promise<void>,
+): Promise<Trial> {
+  const { name, seed } = options;
+  console.log(`${name}: CHAOS_SEED=${seed}`);
+  return withCluster({ ...options, name: `${name}-${seed}` }, async (cluster) => {
+    const random = new Prng(seed);
+    const history = new History();
+    const resource = new GuardedResource();
+    const meter = new ProgressMeter(options.groups);
+    const hosts = cluster.nodes.map(({ host }) => host);
+    const world = { hosts, groups: options.groups, history, resource, meter, random };
+    const load = new Load(world, options.load);
+    const felt: Felt[] = [];
+    const suffer = (faults: readonly Fault[], forMs: number): Promise<Felt> =>
+      sufferFrom({ faults, forMs, meter, history, felt });
+    const trial: Trial = { cluster, load, meter, history, resource, random, felt, suffer };
+    try {
+      assert.ok(await meter.all(RECOVERY_MS_MAX), "the cluster never began to work");
+      await sleep(CALM_MS);
+      await body(trial);
+      assert.ok(await meter.all(RECOVERY_MS_MAX), "a group hangs, although everything is healed");
+    } finally {
+      await load.stop();
+    }
+    await load.readAll();
+    judge(trial);
+    return trial;
+  });
+}
+
+async function sufferFrom({
+  faults,
+  forMs,
+  meter,
+  history,
+  felt,
+}: {
+  readonly faults: readonly Fault[];
+  readonly forMs: number;
+  readonly meter: ProgressMeter;
+  readonly history: History;
+  readonly felt: Felt[];
+}): Promise<Felt> {
+  const [first] = faults;
+  if (first === undefined) throw new Error("there is no fault to suffer from");
+  const description = faults.map((fault) => fault.description).join(" + ");
+  const fromMs = performance.now();
+  const window = meter.open();
+  await Promise.all(faults.map((fault) => fault.start()));
+  await sleep(forMs);
+  await Promise.all(faults.map((fault) => fault.heal()));
+  if (!(await meter.all(RECOVERY_MS_MAX))) {
+    throw new Error(`a group hangs, although it is healed: ${description}`);
+  }
+  await sleep(CALM_MS);
+  const { done, refused, unknown } = history.count(fromMs);
+  const gapMs = Math.round(window("close").longest);
+  const figures = { kind: first.kind, description, gapMs, done, refused, unknown };
+  felt.push(figures);
+  console.log(
+    `  ${description}: ${done} done, ${refused} refused, ${unknown} unknown, longest gap ${gapMs} ms`,
+  );
+  return figures;
+}
+
+/** The summary: one line for each kind of fault. */
+export function table(felt: readonly Felt[]): string {
+  const rows = [["fault", "times", "operations", "refused", "unknown", "longest gap"]];
+  for (const kind of new Set(felt.map((each) => each.kind))) {
+    const all = felt.filter((each) => each.kind === kind);
+    const sum = (of: (each: Felt) => number): string =>
+      String(all.reduce((total, each) => total + of(each), 0));
+    rows.push([
+      kind,
+      String(all.length),
+      sum(({ done }) => done),
+      sum(({ refused }) => refused),
+      sum(({ unknown }) => unknown),
+      `${Math.max(...all.map(({ gapMs }) => gapMs))} ms`,
+    ]);
+  }
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? "").length)),
+  );
+  return rows
+    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "))
+    .join("\n");
+}
