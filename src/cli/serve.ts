@@ -3,6 +3,7 @@
  *
  *     signal or SHUTDOWN ─▶ stop in order ─▶ exit 0
  *     second signal ──────▶ exit at once, 128 + the signal's number
+ *     the parent is gone ─▶ stop in order ─▶ exit 0: a node that `local` started goes with it
  *     cannot start ───────▶ one line on standard error, exit 1 or 2
  *     bug ────────────────▶ logged as fatal, exit 70; nothing is tidied up, the data is safe on disk
  */
@@ -28,6 +29,9 @@ const LOG_DRAIN_MS = 1_000;
 /** The signals that stop a node, and the exit code when one has to end it at once. */
 const STOP_SIGNALS = { SIGTERM: 143, SIGINT: 130 } as const;
 type StopSignal = keyof typeof STOP_SIGNALS;
+
+/** How long a node without its parent may take to stop in order: nobody is left to end it. */
+const ORPHAN_LIMIT_MS = 20_000;
 
 /** Runs a node until it is stopped, then ends the process. */
 export async function serve(argv: readonly string[]): Promise<void> {
@@ -94,10 +98,21 @@ async function run(configuration: Configuration, log: Logger, sink: LogSink): Pr
   return 0;
 }
 
-/** Resolves with the first signal; from then on another one ends the process at once. */
-function stopSignal(): Promise<StopSignal> {
+/**
+ * Resolves with the first signal, or with "disconnect" when the parent has closed its channel or
+ * died; from then on a signal ends the process at once.
+ */
+function stopSignal(): Promise<StopSignal | "disconnect"> {
   return new Promise((resolve) => {
     let signals = 0;
+    const orphaned = (): void => {
+      signals += 1;
+      setTimeout(() => process.exit(EXIT_FAILED), ORPHAN_LIMIT_MS).unref();
+      resolve("disconnect");
+    };
+    if (process.connected) process.once("disconnect", orphaned);
+    // Started with a channel that has ended already.
+    else if (process.send !== undefined) orphaned();
     for (const [name, exitCode] of Object.entries(STOP_SIGNALS) as [StopSignal, number][]) {
       process.on(name, () => {
         signals += 1;
