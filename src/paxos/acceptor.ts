@@ -24,17 +24,20 @@ export class Acceptor {
   readonly #bond: LeaseBond;
   readonly #outbox: Outbox;
   #promised: Ballot;
+  /** The highest ballot with a promise record. An acceptance promises too, but its record is cut. */
+  #recorded: Ballot;
 
   constructor(
     settings: GroupSettings,
     parts: { readonly log: Log; readonly bond: LeaseBond; readonly outbox: Outbox },
-    promised: Ballot,
+    promised: { readonly ballot: Ballot; readonly recorded: Ballot },
   ) {
     this.#settings = settings;
     this.#log = parts.log;
     this.#bond = parts.bond;
     this.#outbox = parts.outbox;
-    this.#promised = promised;
+    this.#promised = promised.ballot;
+    this.#recorded = promised.recorded;
   }
 
   /** This node takes part in no ballot below this one. */
@@ -55,10 +58,7 @@ export class Acceptor {
       this.#nack(from, ballot, refusal);
       return false;
     }
-    if (ballot > this.#promised) {
-      this.#promised = ballot;
-      this.#outbox.record({ kind: "promise", ballot });
-    }
+    this.#promise(ballot);
     this.#outbox.send(from, this.#page(message), this.#outbox.barrier);
     return true;
   }
@@ -73,12 +73,12 @@ export class Acceptor {
     if (slot <= this.#log.cut) {
       // The value is chosen and durable in a checkpoint, and a prepare that asks for it is refused:
       // this acceptor reports no other value there, which is all that an acceptance promises.
-      if (ballot > this.#promised) this.#outbox.record({ kind: "promise", ballot });
+      this.#promise(ballot);
     } else if (this.#log.get(slot)?.ballot !== ballot) {
       // A doubled message of the same ballot carries the same value [P1] and needs no new record.
+      this.#promise(ballot);
       this.#log.accept(slot, ballot, value);
     }
-    this.#promised = ballot;
     this.#outbox.send(from, { kind: "accepted", ballot, slot }, this.#outbox.barrier);
     return true;
   }
@@ -103,6 +103,17 @@ export class Acceptor {
     const chosen = this.#log.chosen;
     this.#outbox.send(from, { kind: "heartbeat-ack", ballot, round, sentMs, chosen }, 0);
     return true;
+  }
+
+  /**
+   * Records the promise of a ballot once. Also when an acceptance implies it: that record goes with
+   * the cut, but who voted for a membership must never again take part in a lower ballot [P11].
+   */
+  #promise(ballot: Ballot): void {
+    if (ballot > this.#promised) this.#promised = ballot;
+    if (ballot <= this.#recorded) return;
+    this.#recorded = ballot;
+    this.#outbox.record({ kind: "promise", ballot });
   }
 
   #refusal(message: PrepareMessage, nowMs: Millis): NackReason | null {

@@ -7,6 +7,7 @@
  */
 import { present } from "../base/assert.ts";
 import type { Ballot, NodeId, Slot } from "../base/ids.ts";
+import { isMembersValue } from "./members.ts";
 import type { Membership, VoterSet } from "./membership.ts";
 import type { PromiseMessage } from "./messages.ts";
 
@@ -81,6 +82,15 @@ export class Candidacy {
     this.#next[index] = page.next;
     if (page.next === 0) this.#promised |= bit;
     return true;
+  }
+
+  /** The first slot bound to a membership, which ends what this ballot may propose [P11]; or 0. */
+  firstMembers(): Slot {
+    let first: Slot = 0;
+    for (const [slot, { value }] of this.#findings) {
+      if (isMembersValue(value) && (first === 0 || slot < first)) first = slot;
+    }
+    return first;
   }
 
   /** What the slot is bound to; undefined when nobody accepted anything and it is free. */

@@ -32,6 +32,7 @@ import type { MemberChange } from "./members.ts";
 import { changed } from "./members.ts";
 import { Membership } from "./membership.ts";
 import type {
+  AcceptedMessage,
   AcceptMessage,
   HandoverMessage,
   HeartbeatMessage,
@@ -52,6 +53,7 @@ import { Probe } from "./roles.ts";
 /** Multi-Paxos for one group on one node. Not reentrant; its owner calls it and runs its effects. */
 export class PaxosGroup {
   readonly #settings: GroupSettings;
+  /** Who is in force for the slots after the chosen ones. */
   #membership: Membership;
   readonly #random: Prng;
   readonly #outbox: Outbox;
@@ -72,6 +74,13 @@ export class PaxosGroup {
   /** The last tick with a sign of a leader or of somebody about to be one. */
   #heardTick = 0;
   #electionTicks: number;
+  /** Whether the leader is said to be gone, see {@link suspect}. */
+  #suspects = false;
+  /**
+   * Whether nobody else can lead since before this node started: it alone votes, and has accepted
+   * no other membership since [P8]. It then need not wait out a lease.
+   */
+  readonly #isAlone: boolean;
 
   /** The group as it was when its last durable record was written. */
   constructor(options: GroupOptions, recovered: Recovered) {
@@ -79,17 +88,21 @@ export class PaxosGroup {
     this.#membership = new Membership(options.members);
     this.#random = this.#settings.random.split("election");
     this.#outbox = new Outbox(options.self);
-    this.#log = new Log(recovered, this.#outbox);
+    this.#log = new Log(recovered, this.#outbox, (slot, members) => {
+      this.#adopt(slot, members);
+    });
     this.#bond = new LeaseBond(this.#settings.leaseMs);
     // An acceptance promises its ballot as well, and needs no record of its own for that.
     let promised = recovered.promised;
     for (const { ballot } of recovered.accepted) promised = Math.max(promised, ballot);
     const parts = { log: this.#log, bond: this.#bond, outbox: this.#outbox };
-    this.#acceptor = new Acceptor(this.#settings, parts, promised);
+    const promises = { ballot: promised, recorded: recovered.promised };
+    this.#acceptor = new Acceptor(this.#settings, parts, promises);
     this.#catchUp = new CatchUp(this.#settings, { ...parts, acceptor: this.#acceptor });
     this.#ballot = promised;
     this.#highestBallot = promised;
     this.#electionTicks = this.#drawElectionTicks();
+    this.#isAlone = this.#membership.isAlone(options.self) && this.#log.openMembers().length === 0;
   }
 
   // ── what it knows ───────────────────────────────────────────────────────────────────────────
@@ -191,28 +204,37 @@ export class PaxosGroup {
   // ── what it is told ─────────────────────────────────────────────────────────────────────────
 
   /**
-   * Begins. A group of one seeks to lead at once. Others wait for a leader, and promise nobody for
-   * one lease from the first time they are told the time.
+   * Begins. Who votes alone seeks to lead at once, unless its log speaks of another membership.
+   * Others wait for a leader, and promise nobody for one lease from the first time they are told
+   * the time.
    */
   start(): void {
     assert(!this.#started, "a group starts once");
     this.#started = true;
-    // Alone, nobody else can ever have had this node's bond.
-    if (this.#membership.quorum === 1) this.#campaign(0);
+    if (this.#isAlone) this.#campaign(0);
     this.#takeOwn();
   }
 
   /**
    * Takes in a message. `nowMs` is this node's monotonic clock, read after the message arrived:
-   * an older reading would end the bond of a lease too early [P8]. Non-members are ignored.
+   * an older reading would end the bond of a lease too early [P8]. Anybody is answered, as this node
+   * may know less of the membership than who asks; answers count from members only.
    */
   step(from: NodeId, message: PaxosMessage, nowMs: Millis): void {
     assert(this.#started, "a group starts before its first message");
     assert(from !== this.#settings.self, "own messages do not leave the node");
-    if (!this.#membership.has(from)) return;
     this.#observe(nowMs);
     this.#dispatch(from, message);
     this.#takeOwn();
+  }
+
+  /**
+   * `node` seems to have died, as far as can be told without consensus: its link broke. If it leads,
+   * this node seeks to lead as soon as the bond to it has ended, without the patience that silence
+   * asks for. Never before: a hint that is wrong costs a probe that is refused.
+   */
+  suspect(node: NodeId): void {
+    if (this.#state.kind === "follower" && this.#leader === node) this.#suspects = true;
   }
 
   /** Time passes: called at even intervals, see the options. */
@@ -269,26 +291,55 @@ export class PaxosGroup {
   }
 
   /**
-   * A snapshot of everything up to `slot`, which is above {@link chosenSlot}, is durable and applied;
-   * `members` are those it names.
+   * A snapshot of everything up to `slot` is durable and applied; `members` are those it names. A
+   * leader or candidate that needed it steps back. Commits of slots up to `slot` that were handed out
+   * already are void: what they do is in the snapshot.
    */
   installed(slot: Slot, members: readonly Member[]): void {
+    if (slot <= this.#log.chosen) {
+      // Entries have overtaken it, and with them every change of membership up to here [P12].
+      this.#log.cover(slot);
+      return;
+    }
+    if (this.#state.kind === "follower") this.#state.probe = null;
+    else this.#follow(this.#ballot, null);
     this.#membership = new Membership(members);
-    assert(this.#state.kind !== "leader", "a leader needs no snapshot");
-    if (this.#state.kind === "candidate") this.#follow(this.#ballot, null);
     this.#log.install(slot);
     this.#log.advance();
   }
 
   /**
-   * Begins to change the membership by one step. Returns null when it is under way, else why not, in
-   * words for a person; nothing has changed then. Only on a leader.
+   * Begins to change the membership by one step: takes no proposals, and proposes the membership
+   * when the open ones are chosen. It is in force when its `commit` comes; until then it may be lost
+   * like any proposal when this node ceases to lead. Returns null when it is under way, else why
+   * not, in words for a person; nothing has changed then. Only on a leader.
    */
   changeMembers(change: MemberChange): string | null {
-    if (this.#state.kind !== "leader") return "this node does not lead the group";
+    if (this.#state.kind !== "leader") return "this node does not lead the group; ask the leader";
+    const { leadership } = this.#state;
+    if (leadership.isChanging) return "a change of membership is under way; wait for its end";
+    if (leadership.handoverTo !== null) {
+      return `the group is being handed over to node ${leadership.handoverTo}; ask that one`;
+    }
+    const { self } = this.#settings;
     const members = changed(this.#membership.members, change);
     if (typeof members === "string") return members;
-    return "a change of membership is refused by this version";
+    if (change.kind === "remove" && change.id === self) {
+      return `node ${self} leads the group; hand it over to another node first`;
+    }
+    const next = new Membership(members);
+    if (change.kind === "promote" || this.#membership.has(change.id)) {
+      const alive = leadership.aliveOf(next);
+      if (alive.length < next.quorum) {
+        return (
+          `of the voters ${next.voters.join(", ")} only ${alive.join(", ")} answered lately, ` +
+          "which is no majority; see to it that more of them run"
+        );
+      }
+    }
+    leadership.change(members);
+    this.#takeOwn();
+    return null;
   }
 
   /** Sends a heartbeat now and returns its round, see {@link confirmedRound}; only on a leader. */
@@ -304,8 +355,8 @@ export class PaxosGroup {
    * Begins to hand leadership over to another member, which does not wait for the lease to end. No
    * proposals are taken from now on; when the open ones are chosen this node ceases to lead. Given
    * up when they are not within an election timeout. Returns false, and changes nothing, when this
-   * node does not lead or already hands over, or when `to` is no other member that answers and has
-   * what is needed to begin.
+   * node does not lead, already hands over or changes the membership, or when `to` is no other voter
+   * that answers and has what is needed to begin.
    */
   handOver(to: NodeId): boolean {
     if (this.#state.kind !== "leader") return false;
@@ -325,7 +376,7 @@ export class PaxosGroup {
   #observe(nowMs: Millis): void {
     const isFirst = this.#nowMs === -Infinity;
     if (nowMs > this.#nowMs) this.#nowMs = nowMs;
-    if (isFirst && this.#membership.quorum > 1) this.#bond.restarted(nowMs);
+    if (isFirst && !this.#isAlone) this.#bond.restarted(nowMs);
   }
 
   #takeOwn(): void {
@@ -354,16 +405,17 @@ export class PaxosGroup {
         this.#onAccept(from, message);
         break;
       case "accepted":
-        if (this.#state.kind === "leader" && message.ballot === this.#ballot) {
-          this.#state.leadership.accepted(from, message.slot);
-          if (this.#state.leadership.readyToHandOver) this.#finishHandover();
-        }
+        this.#onAccepted(from, message);
         break;
       case "heartbeat":
         this.#onHeartbeat(from, message);
         break;
       case "heartbeat-ack":
-        if (this.#state.kind === "leader" && message.ballot === this.#ballot) {
+        if (
+          this.#state.kind === "leader" &&
+          message.ballot === this.#ballot &&
+          this.#membership.includes(from)
+        ) {
           this.#state.leadership.acknowledged(from, message);
         }
         break;
@@ -398,6 +450,7 @@ export class PaxosGroup {
     if (this.#state.kind !== "follower") return;
     const { probe } = this.#state;
     if (probe?.ballot !== message.ballot || !message.granted) return;
+    if (!this.#membership.has(from)) return;
     const knowsMore = message.chosen > this.#log.chosen;
     if (knowsMore) this.#catchUp.askNow(from, message.chosen);
     probe.grant(from, knowsMore);
@@ -416,10 +469,12 @@ export class PaxosGroup {
 
   #onPromise(from: NodeId, message: PromiseMessage): void {
     if (this.#state.kind !== "candidate" || message.ballot !== this.#ballot) return;
-    const { candidacy } = this.#state;
+    const { candidacy, restoring } = this.#state;
+    // A majority is enough, and what comes after it is not in what this ballot proposes [P5].
+    if (restoring !== null || !this.#membership.has(from)) return;
     if (!candidacy.promise(from, message)) return;
     this.#state.progressTick = this.#tick;
-    if (candidacy.elected) this.#lead(candidacy);
+    if (candidacy.elected) this.#win(candidacy);
     else if (message.next !== 0) this.#sendPrepare(candidacy, from);
   }
 
@@ -429,15 +484,32 @@ export class PaxosGroup {
     this.#hear(message);
   }
 
+  #onAccepted(from: NodeId, message: AcceptedMessage): void {
+    if (message.ballot !== this.#ballot || !this.#membership.has(from)) return;
+    if (this.#state.kind === "leader") {
+      this.#state.leadership.accepted(from, message.slot);
+      if (this.#state.leadership.readyToHandOver) this.#finishHandover();
+    } else if (this.#state.kind === "candidate" && this.#state.restoring !== null) {
+      this.#state.progressTick = this.#tick;
+      this.#state.restoring.accepted(from, message.slot);
+      this.#resume(this.#state);
+    }
+  }
+
   #onHeartbeat(from: NodeId, message: HeartbeatMessage): void {
     this.#spokenOf(message.ballot);
-    if (!this.#acceptor.heartbeat(from, message, this.#nowMs)) return;
+    if (!this.#acceptor.heartbeat(from, message, this.#nowMs)) {
+      // What is chosen stays chosen, whoever says so: a learner that promised somebody more than its
+      // leader has can still catch up.
+      this.#catchUp.heard(from, message.chosen);
+      return;
+    }
     if (from !== this.#settings.self) this.#hear(message);
   }
 
   #onNack(from: NodeId, message: NackMessage): void {
     this.#spokenOf(message.promised);
-    if (message.ballot !== this.#ballot) return;
+    if (message.ballot !== this.#ballot || !this.#membership.includes(from)) return;
     switch (message.reason) {
       case "ballot":
         this.#outbid();
@@ -459,6 +531,7 @@ export class PaxosGroup {
     this.#spokenOf(message.ballot);
     if (nodeOf(message.ballot) !== from || this.#state.kind !== "follower") return;
     if (message.ballot < this.#acceptor.promised) return;
+    if (!this.#membership.has(this.#settings.self)) return;
     const ballot = this.#nextBallot();
     if (this.#bond.forbids(ballot, message.ballot, this.#nowMs)) return;
     this.#campaign(message.ballot);
@@ -477,11 +550,18 @@ export class PaxosGroup {
   }
 
   #campaign(released: Ballot): void {
+    assert(this.#membership.has(this.#settings.self), "[P10] only a voter seeks to lead");
     const ballot = this.#nextBallot();
     const from = this.#log.chosen + 1;
     const candidacy = new Candidacy(this.#membership, { ballot, from, released });
     const tick = this.#tick;
-    this.#state = { kind: "candidate", candidacy, progressTick: tick, sentTick: tick };
+    this.#state = {
+      kind: "candidate",
+      candidacy,
+      progressTick: tick,
+      sentTick: tick,
+      restoring: null,
+    };
     this.#electionTicks = this.#drawElectionTicks();
     this.#announce(ballot, null);
     // The own promise first: once it is durable no restart of this node can use the ballot again,
@@ -493,7 +573,8 @@ export class PaxosGroup {
     }
   }
 
-  #lead(candidacy: Candidacy): void {
+  /** Phase 1 is done: leads, or sees to a membership it found and begins again under that one. */
+  #win(candidacy: Candidacy): void {
     const parts = {
       settings: this.#settings,
       membership: this.#membership,
@@ -501,17 +582,63 @@ export class PaxosGroup {
       log: this.#log,
       outbox: this.#outbox,
     };
-    assert(this.#acceptor.promised === candidacy.ballot, "[P1] a leader's acceptor has its ballot");
-    const leadership = new Leadership(parts, candidacy, this.#tick);
+    const { ballot } = candidacy;
+    assert(this.#acceptor.promised === ballot, "[P1] a leader's acceptor has its ballot");
+    const membersSlot = candidacy.firstMembers();
+    const through = membersSlot === 0 ? candidacy.last : membersSlot;
+    const leadership = new Leadership(parts, ballot, { through, tick: this.#tick });
+    if (membersSlot !== 0 && this.#state.kind === "candidate") {
+      this.#state.restoring = leadership;
+      leadership.recover(candidacy);
+      this.#resume(this.#state);
+      return;
+    }
     this.#state = { kind: "leader", leadership };
-    this.#announce(candidacy.ballot, this.#settings.self);
+    this.#announce(ballot, this.#settings.self);
     leadership.recover(candidacy);
     leadership.beat(this.#nowMs);
+  }
+
+  /** Begins phase 1 anew once the membership that was found is in force [P11]. */
+  #resume(state: Campaigning): void {
+    const { candidacy, restoring } = state;
+    if (restoring === null || this.#log.chosen < restoring.recoveredSlot) return;
+    if (this.#membership.has(this.#settings.self)) this.#campaign(candidacy.released);
+    else this.#follow(this.#ballot, null);
+  }
+
+  /** The membership in `slot` is chosen and in force for the slots after it. */
+  #adopt(slot: Slot, members: readonly Member[]): void {
+    this.#membership = new Membership(members);
+    switch (this.#state.kind) {
+      case "follower":
+        // Who was asked may not have a say any more.
+        this.#state.probe = null;
+        break;
+      case "candidate":
+        assert(
+          this.#state.restoring?.recoveredSlot === slot,
+          "[P11] a candidacy has one membership",
+        );
+        break;
+      case "leader": {
+        const { leadership } = this.#state;
+        assert(
+          leadership.changeSlot === slot,
+          "[P11] a leader has proposed its memberships itself",
+        );
+        leadership.adopt(this.#membership, this.#nowMs);
+        break;
+      }
+      default:
+        unreachable(this.#state);
+    }
   }
 
   /** Follows `leader`, or waits for somebody, in `ballot`. */
   #follow(ballot: Ballot, leader: NodeId | null): void {
     this.#state = { kind: "follower", probe: null };
+    this.#suspects = false;
     this.#heardTick = this.#tick;
     this.#electionTicks = this.#drawElectionTicks();
     this.#announce(ballot, leader);
@@ -525,6 +652,7 @@ export class PaxosGroup {
     if (ballot >= this.#ballot || this.#state.kind !== "follower") {
       if (ballot !== this.#ballot || leader !== this.#leader) this.#follow(ballot, leader);
       this.#heardTick = this.#tick;
+      this.#suspects = false;
       if (this.#state.kind === "follower") this.#state.probe = null;
     }
     this.#log.chooseThrough(chosen, ballot);
@@ -555,14 +683,38 @@ export class PaxosGroup {
 
   #tickFollower(state: Following): void {
     this.#catchUp.tick(this.#tick);
-    if (this.#tick - this.#heardTick < this.#electionTicks) return;
+    const silentTicks = this.#tick - this.#heardTick;
+    if (!this.#membership.has(this.#settings.self)) {
+      if (silentTicks >= this.#electionTicks) this.#askAround();
+      return;
+    }
+    if (silentTicks >= this.#settings.electionTicksMax) this.#suspects = false;
+    if (!this.#suspects && silentTicks < this.#electionTicks) return;
     const waited = state.probe === null ? Infinity : this.#tick - state.probe.sentTick;
-    if (waited < this.#settings.retransmitTicks) return;
+    // Bonds to a leader that is gone end within a tick or two of one another.
+    if (waited < (this.#suspects ? 1 : this.#settings.retransmitTicks)) return;
     const ballot = this.#nextBallot();
     if (!this.#acceptor.wouldPromise(ballot, this.#nowMs)) return;
     state.probe = new Probe(this.#membership, ballot, this.#tick);
     for (const voter of this.#membership.voters) {
       this.#outbox.send(voter, { kind: "probe", ballot }, 0);
+    }
+  }
+
+  /**
+   * This node has no vote, as far as it knows, and hears nobody; but its log speaks of a membership
+   * that may be in force, and in which everybody may be in this same place after a restart. Whoever
+   * knows more tells.
+   */
+  #askAround(): void {
+    this.#heardTick = this.#tick;
+    const asked = new Set<NodeId>([this.#settings.self]);
+    for (const members of this.#log.openMembers()) {
+      for (const { id } of [...this.#membership.members, ...members]) {
+        if (asked.has(id)) continue;
+        asked.add(id);
+        this.#outbox.send(id, { kind: "learn", from: this.#log.chosen + 1 }, 0);
+      }
     }
   }
 
@@ -573,6 +725,10 @@ export class PaxosGroup {
     }
     if (this.#tick - state.sentTick < this.#settings.retransmitTicks) return;
     state.sentTick = this.#tick;
+    if (state.restoring !== null) {
+      state.restoring.repeat(this.#tick);
+      return;
+    }
     for (const voter of this.#membership.voters) {
       // The own promise comes when the disk answers.
       if (voter !== this.#settings.self) this.#sendPrepare(state.candidacy, voter);

@@ -12,8 +12,9 @@ import type { Acceptor } from "./acceptor.ts";
 import type { Candidacy } from "./candidacy.ts";
 import { leaderLeaseMs, LeaseRounds } from "./lease.ts";
 import type { Log, LogEntry } from "./log.ts";
-import type { Membership } from "./membership.ts";
-import type { AcceptMessage, HeartbeatAckMessage } from "./messages.ts";
+import { encodeMembers, isMembersValue } from "./members.ts";
+import type { Member, Membership } from "./membership.ts";
+import type { AcceptMessage, HeartbeatAckMessage, HeartbeatMessage } from "./messages.ts";
 import type { GroupSettings } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
 import { NO_OP } from "./records.ts";
@@ -27,6 +28,13 @@ export interface LeadershipParts {
   readonly outbox: Outbox;
 }
 
+/** A membership on its way: it waits for the open slots, then it is the only one open [P10]. */
+interface Change {
+  readonly members: readonly Member[];
+  /** The slot it was proposed for; 0 while it waits. */
+  slot: Slot;
+}
+
 /** Where a planned handover stands: open proposals drain, then the message leaves. */
 interface Handover {
   readonly to: NodeId;
@@ -38,36 +46,40 @@ export class Leadership {
   /** The highest slot taken over from earlier ballots: applied state is current only from it on [P9]. */
   readonly recoveredSlot: Slot;
   readonly #settings: GroupSettings;
-  readonly #membership: Membership;
+  #membership: Membership;
   readonly #acceptor: Acceptor;
   readonly #log: Log;
   readonly #outbox: Outbox;
   readonly #lease: LeaseRounds;
-  /** By index of voter: how far it knows the log to be chosen. */
-  readonly #chosenAt: Slot[];
+  /** How far each member knows the log to be chosen. */
+  readonly #chosenAt = new Map<NodeId, Slot>();
   #nextSlot: Slot;
   #tick: number;
   #round = 0;
   #roundTick: number;
   #handover: Handover | null = null;
+  #change: Change | null = null;
 
-  constructor(parts: LeadershipParts, candidacy: Candidacy, tick: number) {
+  /**
+   * `through` is the last slot to recover: all that anyone reported, or up to a membership beyond
+   * which this ballot may not propose [P11].
+   */
+  constructor(parts: LeadershipParts, ballot: Ballot, at: { through: Slot; tick: number }) {
     this.#settings = parts.settings;
     this.#membership = parts.membership;
     this.#acceptor = parts.acceptor;
     this.#log = parts.log;
     this.#outbox = parts.outbox;
-    this.ballot = candidacy.ballot;
-    this.recoveredSlot = candidacy.last;
+    this.ballot = ballot;
+    this.recoveredSlot = at.through;
     this.#nextSlot = this.recoveredSlot + 1;
-    this.#tick = tick;
-    this.#roundTick = tick;
+    this.#tick = at.tick;
+    this.#roundTick = at.tick;
     const { leaseMs, clockDriftPpm, self } = this.#settings;
-    this.#chosenAt = this.#membership.voters.map(() => 0);
     this.#lease = new LeaseRounds(this.#membership, {
-      selfIndex: this.#membership.indexOf(self),
+      self,
       leaseMs: leaderLeaseMs(leaseMs, clockDriftPpm),
-      tick,
+      tick: at.tick,
     });
   }
 
@@ -85,13 +97,30 @@ export class Leadership {
     return this.#lease;
   }
 
-  /** How far `voter` knows the log to be chosen, as of its last heartbeat answer. */
-  chosenAt(voter: NodeId): Slot {
-    return this.#chosenAt[this.#membership.indexOf(voter)] ?? 0;
+  /** How far `member` knows the log to be chosen, as of its last heartbeat answer. */
+  chosenAt(member: NodeId): Slot {
+    return this.#chosenAt.get(member) ?? 0;
+  }
+
+  /** Whether a change of membership waits or is proposed. */
+  get isChanging(): boolean {
+    return this.#change !== null;
+  }
+
+  /** The slot of the membership that this leader proposed on its own account and that is open, or 0. */
+  get changeSlot(): Slot {
+    return this.#change === null ? 0 : this.#change.slot;
+  }
+
+  /** Those voters of `membership` that answered within an election timeout, this node among them. */
+  aliveOf(membership: Membership): readonly NodeId[] {
+    const since = this.#tick - this.#settings.electionTicksMax;
+    return membership.voters.filter((voter) => this.#lease.hasAnswered(voter, since));
   }
 
   /** Proposes the open suffix again: what phase 1 found, and no-ops where it found nothing [P5]. */
   recover(candidacy: Candidacy): void {
+    assert(candidacy.ballot === this.ballot, "[P5] a ballot recovers what its own phase 1 found");
     for (let slot = candidacy.from; slot <= this.recoveredSlot; slot += 1) {
       if (this.#log.get(slot)?.chosen === true) continue;
       const finding = candidacy.finding(slot);
@@ -104,19 +133,46 @@ export class Leadership {
     this.#log.advance();
   }
 
-  /** Whether the window has room and no handover is under way. */
+  /** Whether the window has room and neither a handover nor a change of membership is under way. */
   canPropose(): boolean {
     const open = this.#nextSlot - 1 - this.#log.chosen;
-    return open < this.#settings.window && this.#handover === null;
+    if (this.#handover !== null || this.#change !== null) return false;
+    return open < this.#settings.window;
   }
 
   /** Proposes `value` for the next slot. */
   propose(value: Uint8Array): Slot {
     assert(this.canPropose(), "the window has room for a proposal");
-    const slot = this.#nextSlot;
-    this.#nextSlot += 1;
-    this.#offer(slot, value);
-    return slot;
+    assert(!isMembersValue(value), "[P10] only a change of membership proposes a membership");
+    return this.#proposeNext(value);
+  }
+
+  /** Takes no more proposals, and proposes `members` alone when the open ones are chosen [P10]. */
+  change(members: readonly Member[]): void {
+    assert(this.#change === null, "[P10] there is one change of membership at a time");
+    assert(this.#handover === null, "a leader that hands over changes no membership");
+    this.#change = { members, slot: 0 };
+    this.#proposeChange();
+  }
+
+  /**
+   * The membership this leader proposed is chosen and in force. It goes on in its ballot [P11]: the
+   * votes and answers of the new voters count from now on, and those of others no more.
+   */
+  adopt(membership: Membership, nowMs: Millis): void {
+    assert(this.#log.chosen === this.#nextSlot - 1, "[P10] nothing is open beyond a membership");
+    assert(membership.has(this.#settings.self), "[P10] a leader does not remove itself");
+    const before = this.#membership;
+    this.#change = null;
+    this.#membership = membership;
+    this.#lease.adopt(membership, this.#tick);
+    const message = this.#nextBeat(nowMs);
+    for (const { id } of membership.members) this.#outbox.send(id, message, 0);
+    // Who is no member any more is told once, so that it need not seek to lead to find out.
+    for (const { id } of before.members) {
+      if (!membership.includes(id)) this.#outbox.send(id, message, 0);
+      if (!membership.includes(id)) this.#chosenAt.delete(id);
+    }
   }
 
   /** Counts an acceptance of this ballot; late and doubled ones change nothing [P4]. */
@@ -127,30 +183,20 @@ export class Leadership {
     if (!this.#membership.isQuorum(entry.votes)) return;
     entry.chosen = true;
     if (slot === this.#log.chosen + 1) this.#log.advance();
+    this.#proposeChange();
   }
 
   /** Counts an answered heartbeat of this ballot. */
-  acknowledged(voter: NodeId, message: HeartbeatAckMessage): void {
-    const index = this.#membership.indexOf(voter);
-    this.#lease.acknowledged(index, message, this.#tick);
-    if (message.chosen > (this.#chosenAt[index] ?? 0)) this.#chosenAt[index] = message.chosen;
+  acknowledged(member: NodeId, message: HeartbeatAckMessage): void {
+    this.#lease.acknowledged(member, message, this.#tick);
+    if (message.chosen > this.chosenAt(member)) this.#chosenAt.set(member, message.chosen);
   }
 
   /** Sends a heartbeat to everybody, and returns its round. */
   beat(nowMs: Millis): number {
-    this.#round += 1;
-    this.#roundTick = this.#tick;
-    const { ballot } = this;
-    const chosen = this.#log.chosen;
-    const message = {
-      kind: "heartbeat",
-      ballot,
-      round: this.#round,
-      sentMs: nowMs,
-      chosen,
-    } as const;
-    for (const voter of this.#membership.voters) this.#outbox.send(voter, message, 0);
-    return this.#round;
+    const message = this.#nextBeat(nowMs);
+    for (const { id } of this.#membership.members) this.#outbox.send(id, message, 0);
+    return message.round;
   }
 
   /** Repeats what was not answered. Returns whether this node may go on leading. */
@@ -163,13 +209,19 @@ export class Leadership {
     return true;
   }
 
+  /** Repeats what was not answered, and nothing else: for a ballot that may not lead [P11]. */
+  repeat(tick: number): void {
+    this.#tick = tick;
+    this.#repeat();
+  }
+
   /**
    * Begins to hand over: takes no more proposals and waits for the open ones to be chosen. Returns
    * false when `to` could not take over at once: it is silent, or would need a snapshot first.
    */
   handOver(to: NodeId): boolean {
-    if (this.#handover !== null) return false;
-    const silentTicks = this.#tick - this.#lease.heardTickOf(this.#membership.indexOf(to));
+    if (this.#handover !== null || this.#change !== null) return false;
+    const silentTicks = this.#tick - this.#lease.heardTickOf(to);
     if (silentTicks > this.#settings.heartbeatTicks + this.#settings.retransmitTicks) return false;
     if (this.chosenAt(to) < this.#log.cut) return false;
     this.#handover = { to, sinceTick: this.#tick };
@@ -181,6 +233,28 @@ export class Leadership {
     return this.#handover !== null && this.#log.chosen === this.#nextSlot - 1;
   }
 
+  #nextBeat(nowMs: Millis): HeartbeatMessage {
+    this.#round += 1;
+    this.#roundTick = this.#tick;
+    const { ballot } = this;
+    const chosen = this.#log.chosen;
+    return { kind: "heartbeat", ballot, round: this.#round, sentMs: nowMs, chosen };
+  }
+
+  #proposeChange(): void {
+    if (this.#change === null || this.#change.slot !== 0) return;
+    if (this.#log.chosen !== this.#nextSlot - 1) return;
+    this.#change.slot = this.#nextSlot;
+    this.#proposeNext(encodeMembers(this.#change.members));
+  }
+
+  #proposeNext(value: Uint8Array): Slot {
+    const slot = this.#nextSlot;
+    this.#nextSlot += 1;
+    this.#offer(slot, value);
+    return slot;
+  }
+
   #offer(slot: Slot, value: Uint8Array): void {
     const { ballot } = this;
     const { self } = this.#settings;
@@ -189,8 +263,8 @@ export class Leadership {
     // The own acceptor first: its record must not wait for the messages to be made.
     const taken = this.#acceptor.accept(self, message);
     assert(taken, "[P1] a leader's acceptor takes part in its ballot");
-    for (const voter of this.#membership.voters) {
-      if (voter !== self) this.#outbox.send(voter, message, 0);
+    for (const { id } of this.#membership.members) {
+      if (id !== self) this.#outbox.send(id, message, 0);
     }
     const entry = this.#log.get(slot);
     if (entry !== undefined) entry.sentTick = this.#tick;
@@ -211,6 +285,7 @@ export class Leadership {
     const chosen = this.#log.chosen;
     const message: AcceptMessage = { kind: "accept", ballot, slot, value, chosen };
     entry.sentTick = this.#tick;
+    // A learner that misses something asks for it; nobody waits for it.
     for (const voter of this.#membership.voters) {
       // The own acceptor answers when the disk does; asking it again would change nothing.
       if (voter === this.#settings.self) continue;

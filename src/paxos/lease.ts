@@ -9,10 +9,10 @@
  * before a majority may promise to anybody else, as long as every clock runs at a rate within
  * `1 ± drift` of true [P8]. Only rates matter: no two clocks are ever compared.
  */
-import type { Ballot, Millis } from "../base/ids.ts";
+import { assert, present } from "../base/assert.ts";
+import type { Ballot, Millis, NodeId } from "../base/ids.ts";
 import { nodeOf } from "./ballot.ts";
 import type { Membership } from "./membership.ts";
-import { assert } from "../base/assert.ts";
 
 const MILLION = 1_000_000;
 
@@ -63,32 +63,38 @@ export function leaderLeaseMs(leaseMs: Millis, clockDriftPpm: number): Millis {
   return (leaseMs * (MILLION - clockDriftPpm)) / (MILLION + clockDriftPpm);
 }
 
-/** The leader's side: which of its heartbeats each voter has acknowledged. */
+/** What a leader last heard from a member. */
+interface Answer {
+  /** Of the newest heartbeat it acknowledged: when that was sent, and its round; 0 before the first. */
+  sentMs: Millis;
+  round: number;
+  /** When it was last heard, or became a member. */
+  heardTick: number;
+}
+
+/**
+ * The leader's side: which of its heartbeats each member has acknowledged. Only voters in force count
+ * [P8]; a learner's answers are kept, for the moment it becomes one.
+ */
 export class LeaseRounds {
-  readonly #membership: Membership;
+  readonly #self: NodeId;
   readonly #leaseMs: Millis;
-  readonly #sentMs: Millis[];
-  readonly #round: number[];
-  readonly #heardTick: number[];
+  readonly #answers = new Map<NodeId, Answer>();
+  #membership: Membership;
   #validUntilMs: Millis = -Infinity;
   #confirmedRound = 0;
   #heardTickOfQuorum: number;
 
-  /** `selfIndex` is this node's: its own acceptor promises nobody without its leader knowing. */
+  /** `self` is this node: its own acceptor promises nobody without its leader knowing. */
   constructor(
     membership: Membership,
-    options: { readonly selfIndex: number; readonly leaseMs: Millis; readonly tick: number },
+    options: { readonly self: NodeId; readonly leaseMs: Millis; readonly tick: number },
   ) {
     this.#membership = membership;
+    this.#self = options.self;
     this.#leaseMs = options.leaseMs;
-    this.#sentMs = membership.voters.map(() => -Infinity);
-    this.#round = membership.voters.map(() => 0);
-    this.#heardTick = membership.voters.map(() => options.tick);
-    this.#sentMs[options.selfIndex] = Infinity;
-    this.#round[options.selfIndex] = Infinity;
-    this.#heardTick[options.selfIndex] = Infinity;
     this.#heardTickOfQuorum = options.tick;
-    this.#refresh();
+    this.adopt(membership, options.tick);
   }
 
   /** The lease is valid before this time of the leader's clock. For ever in a group of one. */
@@ -106,28 +112,56 @@ export class LeaseRounds {
     return this.#heardTickOfQuorum;
   }
 
-  /** The last tick in which this voter was heard from. */
-  heardTickOf(index: number): number {
-    return this.#heardTick[index] ?? 0;
+  /** The last tick in which this member was heard from, or became one; -Infinity for others. */
+  heardTickOf(node: NodeId): number {
+    return this.#answers.get(node)?.heardTick ?? -Infinity;
+  }
+
+  /** Whether this member has answered in this ballot, at `sinceTick` or later. */
+  hasAnswered(node: NodeId, sinceTick: number): boolean {
+    const answer = this.#answers.get(node);
+    return answer !== undefined && answer.round > 0 && answer.heardTick >= sinceTick;
+  }
+
+  /** From now on these members count, with the answers they have given already. */
+  adopt(membership: Membership, tick: number): void {
+    this.#membership = membership;
+    for (const known of [...this.#answers.keys()]) {
+      if (!membership.includes(known)) this.#answers.delete(known);
+    }
+    for (const { id } of membership.members) {
+      if (this.#answers.has(id)) continue;
+      const isSelf = id === this.#self;
+      this.#answers.set(id, {
+        sentMs: isSelf ? Infinity : -Infinity,
+        round: isSelf ? Infinity : 0,
+        heardTick: isSelf ? Infinity : tick,
+      });
+    }
+    this.#refresh();
   }
 
   /** Counts an acknowledgement; a late or doubled one changes nothing [P4]. */
   acknowledged(
-    index: number,
+    node: NodeId,
     heartbeat: { readonly round: number; readonly sentMs: Millis },
     tick: number,
   ): void {
-    const known = this.#round[index] ?? 0;
-    if (heartbeat.round <= known) return;
-    this.#round[index] = heartbeat.round;
-    this.#sentMs[index] = heartbeat.sentMs;
-    this.#heardTick[index] = tick;
+    const answer = this.#answers.get(node);
+    if (answer === undefined || heartbeat.round <= answer.round) return;
+    answer.round = heartbeat.round;
+    answer.sentMs = heartbeat.sentMs;
+    answer.heardTick = tick;
     this.#refresh();
   }
 
   #refresh(): void {
-    this.#validUntilMs = this.#membership.reachedByQuorum(this.#sentMs) + this.#leaseMs;
-    this.#confirmedRound = this.#membership.reachedByQuorum(this.#round);
-    this.#heardTickOfQuorum = this.#membership.reachedByQuorum(this.#heardTick);
+    const answers = this.#membership.voters.map((voter) =>
+      present(this.#answers.get(voter), "each voter has an answer"),
+    );
+    const reached = (values: readonly number[]): number => this.#membership.reachedByQuorum(values);
+    this.#validUntilMs = reached(answers.map(({ sentMs }) => sentMs)) + this.#leaseMs;
+    this.#confirmedRound = reached(answers.map(({ round }) => round));
+    this.#heardTickOfQuorum = reached(answers.map(({ heardTick }) => heardTick));
   }
 }

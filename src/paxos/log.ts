@@ -7,11 +7,13 @@
  *      └ gone: in    └ done by      └ no gap up to here;     └ highest slot accepted
  *        a checkpoint  the replica    beyond: accepted ▫ or chosen out of order ▪
  */
-import { assert } from "../base/assert.ts";
+import { assert, present } from "../base/assert.ts";
 import type { Ballot, Slot } from "../base/ids.ts";
+import { decodeMembers, isMembersValue } from "./members.ts";
+import type { Member, VoterSet } from "./membership.ts";
 import type { Outbox } from "./outbox.ts";
 import type { AcceptedEntry, Recovered } from "./records.ts";
-import type { VoterSet } from "./membership.ts";
+import { NO_OP } from "./records.ts";
 
 /** One slot. `ballot` and `value` are the accepted ones; they only ever rise in ballot [P2]. */
 export interface LogEntry {
@@ -25,16 +27,21 @@ export interface LogEntry {
   sentTick: number;
 }
 
+/** Told of a membership when the slot that holds it is committed, before any later slot is. */
+export type MembersCommitted = (slot: Slot, members: readonly Member[]) => void;
+
 export class Log {
   readonly #entries = new Map<Slot, LogEntry>();
   readonly #outbox: Outbox;
+  readonly #onMembers: MembersCommitted;
   #cut: Slot;
   #applied: Slot;
   #chosen: Slot;
   #last: Slot;
 
-  constructor(recovered: Recovered, outbox: Outbox) {
+  constructor(recovered: Recovered, outbox: Outbox, onMembers: MembersCommitted) {
     this.#outbox = outbox;
+    this.#onMembers = onMembers;
     this.#cut = recovered.appliedSlot;
     this.#applied = recovered.appliedSlot;
     this.#chosen = recovered.appliedSlot;
@@ -63,6 +70,16 @@ export class Log {
   /** The highest slot in which anything was accepted, or `cut`. */
   get last(): Slot {
     return this.#last;
+  }
+
+  /** The memberships in slots beyond the chosen ones, chosen or not. */
+  openMembers(): readonly (readonly Member[])[] {
+    const open: (readonly Member[])[] = [];
+    for (const { slot, value } of this.#entries.values()) {
+      if (slot <= this.#chosen || !isMembersValue(value)) continue;
+      open.push(present(decodeMembers(value), "[P10] an accepted membership is well formed"));
+    }
+    return open;
   }
 
   get(slot: Slot): LogEntry | undefined {
@@ -112,7 +129,7 @@ export class Log {
     let entry = this.#entries.get(this.#chosen + 1);
     while (entry?.chosen === true) {
       this.#chosen += 1;
-      this.#outbox.commit(entry.slot, entry.value, null);
+      this.#commit(entry);
       entry = this.#entries.get(this.#chosen + 1);
     }
   }
@@ -131,9 +148,16 @@ export class Log {
     if (slot > this.#cut) this.#cut = slot;
   }
 
+  /** A snapshot of slots that are all chosen here took the place of applying them. */
+  cover(slot: Slot): void {
+    assert(slot <= this.#chosen, "what a snapshot covers here is chosen");
+    if (slot > this.#applied) this.#applied = slot;
+    this.cutThrough(slot);
+  }
+
   /** A snapshot has replaced everything up to `slot`. */
   install(slot: Slot): void {
-    assert(slot > this.#chosen, "a snapshot is ahead of the log");
+    assert(slot > this.#chosen, "[P12] a snapshot that replaces is ahead of the log");
     for (const known of [...this.#entries.keys()]) {
       if (known <= slot) this.#entries.delete(known);
     }
@@ -141,6 +165,17 @@ export class Log {
     this.#applied = slot;
     this.#chosen = slot;
     if (slot > this.#last) this.#last = slot;
+  }
+
+  #commit(entry: LogEntry): void {
+    const { slot, value } = entry;
+    if (!isMembersValue(value)) {
+      this.#outbox.commit(slot, value, null);
+      return;
+    }
+    const members = present(decodeMembers(value), "[P10] a chosen membership is well formed");
+    this.#outbox.commit(slot, NO_OP, members);
+    this.#onMembers(slot, members);
   }
 
   #put(slot: Slot, ballot: Ballot, value: Uint8Array): LogEntry {

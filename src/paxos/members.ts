@@ -13,6 +13,8 @@ import type { NodeId } from "../base/ids.ts";
 import type { Member } from "./membership.ts";
 import { MEMBERS_MAX } from "./membership.ts";
 
+export type { Member } from "./membership.ts";
+
 /** One step from a membership to the next. One voter more or fewer at most, see [P10]. */
 export type MemberChange =
   | { readonly kind: "add"; readonly id: NodeId; readonly address: string }

@@ -18,6 +18,11 @@ export interface Campaigning {
   progressTick: number;
   /** When its prepares were last sent. */
   sentTick: number;
+  /**
+   * Phase 1 is done and has found a membership: this ballot gets the slots up to it decided and does
+   * not lead. Then phase 1 begins anew, under that membership [P11].
+   */
+  restoring: Leadership | null;
 }
 
 /** Leads: phase 2. */

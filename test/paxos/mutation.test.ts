@@ -15,7 +15,7 @@ suite(
         const others: string[] = [];
         for (let seed = 1; seed <= SEEDS_MAX; seed += 1) {
           try {
-            new World(seed, mutant.nodes, mutant.plant()).run();
+            new World(seed, { nodes: mutant.nodes }, mutant.plant()).run();
           } catch (thrown) {
             const reason = thrown instanceof Error ? thrown.message : String(thrown);
             if (mutant.breaks.test(reason)) return;

@@ -131,7 +131,10 @@ suite("paxos/paper: acceptor", (test) => {
     assert.equal(persist, {
       kind: "persist",
       mark: 1,
-      records: [{ kind: "accepted", slot: 1, ballot: B12, value: value("x") }],
+      records: [
+        { kind: "promise", ballot: B12 },
+        { kind: "accepted", slot: 1, ballot: B12, value: value("x") },
+      ],
     });
     assert.ok(answer?.kind === "send" && answer.after === 1);
   });

@@ -10,8 +10,10 @@
  */
 import { Heap, NOT_IN_HEAP } from "../../src/base/heap.ts";
 import { Prng } from "../../src/base/prng.ts";
-import type { Effect } from "../../src/paxos/effects.ts";
+import type { CommitEffect, Effect } from "../../src/paxos/effects.ts";
 import { PaxosGroup } from "../../src/paxos/group.ts";
+import type { Member } from "../../src/paxos/membership.ts";
+import type { MemberChange } from "../../src/paxos/members.ts";
 import type { PaxosMessage } from "../../src/paxos/messages.ts";
 import type { AcceptedEntry, PaxosRecord, Recovered } from "../../src/paxos/records.ts";
 import { voters } from "./builders.ts";
@@ -39,6 +41,8 @@ export interface Tamper {
   readonly recover?: (recovered: Recovered) => Recovered;
   /** Added to the clock reading of the first tick after a restart. */
   readonly firstTickMs?: number;
+  /** The core to run in place of the real one. */
+  readonly core?: typeof PaxosGroup;
   /** The rate of clocks is within 1 ± this many parts per million instead of what is assumed. */
   readonly driftPpm?: number;
 }
@@ -72,6 +76,9 @@ interface WorldNode {
   promised: number;
   accepted: AcceptedEntry[];
   checkpointSlot: number;
+  checkpointMembers: readonly Member[];
+  /** Changes of membership since the checkpoint, as committed in this life. */
+  changes: { readonly slot: number; readonly members: readonly Member[] }[];
   committedSlot: number;
   fetching: boolean;
 }
@@ -110,8 +117,15 @@ export interface Tally {
   pauses: number;
   handovers: number;
   snapshots: number;
+  overtaken: number;
   learned: number;
   readable: number;
+  suspicions: number;
+  /** Only in worlds whose membership changes. */
+  changes: number;
+  refusedChanges: number;
+  recoveredChanges: number;
+  withoutVote: number;
 }
 
 export const emptyTally = (): Tally => ({
@@ -127,9 +141,21 @@ export const emptyTally = (): Tally => ({
   pauses: 0,
   handovers: 0,
   snapshots: 0,
+  overtaken: 0,
   learned: 0,
   readable: 0,
+  suspicions: 0,
+  changes: 0,
+  refusedChanges: 0,
+  recoveredChanges: 0,
+  withoutVote: 0,
 });
+
+/** How many nodes there are, and whether all of them are members all the time. */
+export interface Setting {
+  readonly nodes: number;
+  readonly changing?: boolean;
+}
 
 export class World {
   readonly tally: Tally = emptyTally();
@@ -141,6 +167,9 @@ export class World {
   readonly #seed: Prng;
   readonly #swarm: Swarm;
   readonly #tamper: Tamper;
+  readonly #changing: boolean;
+  /** Whom the group begins with. */
+  readonly #initial: readonly Member[];
   readonly #nodes: WorldNode[];
   readonly #blocked = new Set<number>();
   readonly #events = new Heap<Event>((left, right) =>
@@ -151,15 +180,14 @@ export class World {
   #healed = false;
   #nextValue = 1;
 
-  constructor(seed: number, nodes: number, tamper: Tamper = {}) {
-    const root = new Prng(`${nodes} nodes, seed ${seed}`);
+  constructor(seed: number, { nodes, changing = false }: Setting, tamper: Tamper = {}) {
+    const root = new Prng(`${nodes}${changing ? " changing" : ""} nodes, seed ${seed}`);
     this.#seed = root;
     this.#network = root.split("network");
     this.#disk = root.split("disk");
     this.#faults = root.split("faults");
     this.#workload = root.split("workload");
     this.#tamper = tamper;
-    this.witness = new Witness(nodes);
     const swarm = root.split("swarm");
     this.#swarm = {
       loss: swarm.chance(2, 3),
@@ -176,6 +204,10 @@ export class World {
       crashOdds: swarm.pick([2000, 2000, 200]),
       downMs: swarm.pick([10, 100, 800]),
     };
+    this.#changing = changing;
+    const first = changing ? root.split("members").pick([1, 1, 2, 3]) : nodes;
+    this.#initial = voters(Array.from({ length: first }, (_, index) => index + 1));
+    this.witness = new Witness(this.#initial);
     const clocks = root.split("clocks");
     const driftPpm = tamper.driftPpm ?? DRIFT_PPM;
     this.#nodes = Array.from({ length: nodes }, (_, index) => ({
@@ -192,6 +224,8 @@ export class World {
       promised: 0,
       accepted: [],
       checkpointSlot: 0,
+      checkpointMembers: this.#initial,
+      changes: [],
       committedSlot: 0,
       fetching: false,
     }));
@@ -211,11 +245,18 @@ export class World {
     this.#schedule(this.#faults.between(20, 300), () => {
       this.#fault();
     });
+    if (this.#changing) {
+      this.#schedule(50, () => {
+        this.#change();
+      });
+    }
     this.#runUntil(FAULTS_MS);
     this.#heal();
     const before = this.witness.lastCommitted;
     this.#runUntil(FAULTS_MS + QUIET_MS);
     this.#checkAlive(before);
+    this.tally.changes += this.witness.changes;
+    this.tally.recoveredChanges += this.witness.recoveredMembers;
     return this.tally;
   }
 
@@ -223,6 +264,11 @@ export class World {
   localMs(id: number): number {
     const node = this.#node(id);
     return node.clockStartMs + this.#nowMs * node.clockRate;
+  }
+
+  /** The members as a node sees them now; none of a crashed one. */
+  membersSeenBy(id: number): readonly Member[] {
+    return this.#node(id).group?.members ?? [];
   }
 
   // ── time ────────────────────────────────────────────────────────────────────────────────────
@@ -279,16 +325,18 @@ export class World {
     node.storedMark = 0;
     node.diskFreeMs = this.#nowMs;
     node.committedSlot = node.checkpointSlot;
+    node.changes = [];
     const found: Recovered = {
       promised: node.promised,
       accepted: node.accepted,
       appliedSlot: node.checkpointSlot,
     };
     const recover = this.#tamper.recover;
-    const group = new PaxosGroup(
+    const Core = this.#tamper.core ?? PaxosGroup;
+    const group = new Core(
       {
         self: node.id,
-        members: voters(this.#nodes.map(({ id }) => id)),
+        members: node.checkpointMembers,
         window: 4,
         leaseMs: this.#swarm.nervous ? 5 : LEASE_MS,
         clockDriftPpm: DRIFT_PPM,
@@ -323,6 +371,7 @@ export class World {
     for (const { records } of node.unsynced.slice(0, survived)) this.#write(node, records);
     node.unsynced = [];
     node.waitingSends = [];
+    if (node.group.isLeader) this.#hint(node.id);
     node.group = null;
     node.life += 1;
     node.pausedUntilMs = 0;
@@ -370,7 +419,7 @@ export class World {
         break;
       }
       case "commit":
-        this.#commit(node, effect.slot, effect.value);
+        this.#commit(node, effect);
         break;
       case "role":
         if (effect.role === "leader") this.tally.elections += 1;
@@ -381,11 +430,16 @@ export class World {
     }
   }
 
-  #commit(node: WorldNode, slot: number, value: Uint8Array): void {
+  #commit(node: WorldNode, effect: CommitEffect): void {
+    const { slot, value, members } = effect;
     this.tally.commits += 1;
-    if (value.length === 0) this.tally.noOps += 1;
-    this.witness.committed(node.id, { slot, after: node.committedSlot, value });
+    if (value.length === 0 && members === null) this.tally.noOps += 1;
+    this.witness.committed(node.id, { slot, after: node.committedSlot, value, members });
     node.committedSlot = slot;
+    if (members !== null) node.changes.push({ slot, members });
+    if (node.group?.members.some(({ id, voter }) => id === node.id && voter) !== true) {
+      this.tally.withoutVote += 1;
+    }
     this.#scheduleOn(node, this.#disk.below(4), (group) => {
       // A snapshot may have overtaken the apply.
       if (slot <= group.appliedSlot) return;
@@ -433,7 +487,7 @@ export class World {
     for (const node of this.#nodes) {
       if (node.group === null || this.#disk.chance(1, 2)) continue;
       const slot = node.group.appliedSlot;
-      this.#putCheckpoint(node, slot);
+      this.#putCheckpoint(node, slot, this.#membersAt(node, slot));
       const tail = this.#disk.pick([0, 0, 3]);
       if (slot - tail > node.group.cutSlot) node.group.compact(slot - tail);
     }
@@ -442,23 +496,39 @@ export class World {
     });
   }
 
-  #putCheckpoint(node: WorldNode, slot: number): void {
+  #putCheckpoint(node: WorldNode, slot: number, members: readonly Member[]): void {
     node.checkpointSlot = slot;
+    node.checkpointMembers = members;
+    node.changes = node.changes.filter((change) => change.slot > slot);
     // Storage may keep more than it must.
     node.accepted = node.accepted.filter((entry) => entry.slot > slot - 4);
+  }
+
+  /** The members that a checkpoint at `slot` names. */
+  #membersAt(node: WorldNode, slot: number): readonly Member[] {
+    const last = node.changes.findLast((change) => change.slot <= slot);
+    return last === undefined ? node.checkpointMembers : last.members;
   }
 
   #fetchSnapshot(node: WorldNode, from: number): void {
     if (node.fetching) return;
     node.fetching = true;
-    this.#scheduleOn(node, this.#network.between(5, 40), (group) => {
+    const source = this.#node(from);
+    const slot = source.group?.appliedSlot ?? 0;
+    const members = this.#membersAt(source, slot);
+    // What is fetched is of now; entries keep coming until it is durable.
+    this.#scheduleOn(node, this.#network.between(5, 80), (group) => {
       node.fetching = false;
-      const slot = this.#node(from).group?.appliedSlot ?? 0;
-      if (slot <= group.chosenSlot || group.isLeader || this.#isBlocked(from, node.id)) return;
+      if (slot <= group.appliedSlot || this.#isBlocked(from, node.id)) return;
       this.tally.snapshots += 1;
-      this.#putCheckpoint(node, slot);
-      node.committedSlot = slot;
-      group.installed(slot, voters(this.#nodes.map(({ id }) => id)));
+      if (slot <= group.chosenSlot) this.tally.overtaken += 1;
+      this.#putCheckpoint(node, slot, members);
+      if (this.#crashesAt(8)) {
+        this.#crash(node);
+        return;
+      }
+      node.committedSlot = Math.max(node.committedSlot, slot);
+      group.installed(slot, members);
     });
   }
 
@@ -547,11 +617,44 @@ export class World {
         break;
       default:
         if (this.#swarm.handovers) this.#handOver();
+        else if (leader !== undefined) this.#hint(leader.id);
         break;
     }
     this.#schedule(this.#faults.between(20, 300), () => {
       this.#fault();
     });
+  }
+
+  /** Some notice that the link to a leader broke, rightly or not. */
+  #hint(id: number): void {
+    for (const { group } of this.#nodes) {
+      if (group === null || this.#faults.chance(1, 2)) continue;
+      this.tally.suspicions += 1;
+      group.suspect(id);
+    }
+  }
+
+  #change(): void {
+    if (this.#nowMs > FAULTS_MS + QUIET_MS / 2) return;
+    for (const node of this.#nodes) {
+      if (node.group?.isLeader !== true || node.pausedUntilMs > this.#nowMs) continue;
+      if (node.group.changeMembers(this.#drawChange(node.group)) !== null) {
+        this.tally.refusedChanges += 1;
+      }
+      this.#runEffects(node);
+    }
+    this.#schedule(this.#workload.between(10, 120), () => {
+      this.#change();
+    });
+  }
+
+  #drawChange(group: PaxosGroup): MemberChange {
+    const workload = this.#workload;
+    const learner = group.members.find(({ voter }) => !voter);
+    if (learner !== undefined && workload.chance(2, 3)) return { kind: "promote", id: learner.id };
+    const { id } = workload.pick(this.#nodes);
+    if (!group.members.some((member) => member.id === id)) return { kind: "add", id, address: "" };
+    return { kind: workload.chance(1, 6) ? "promote" : "remove", id };
   }
 
   #handOver(): void {
@@ -612,7 +715,9 @@ export class World {
     if (this.witness.lastCommitted <= before) {
       throw new Error(`liveness: nothing was decided after healing: ${this.describe()}`);
     }
-    for (const { group } of this.#nodes) {
+    const members = this.witness.membersAt(Infinity);
+    for (const { id, group } of this.#nodes) {
+      if (!members.some((member) => member.id === id)) continue;
       if (group?.chosenSlot !== leader.group.chosenSlot) {
         throw new Error(`liveness: a node stays behind: ${this.describe()}`);
       }
