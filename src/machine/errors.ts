@@ -40,6 +40,23 @@ export const WHOLE_KEYSPACE = errorReply(
     "call the command outside of the script",
 );
 
+/** The answer to the repeat of a forwarded operation whose own answer had no room in the window. */
+export const ANSWER_NOT_KEPT = errorReply(
+  "UNKNOWN the command was executed once and took effect, but its answer was too large to be kept and " +
+    "got lost on the way; do not send it again, read the key instead",
+);
+
+/** The answer to a copy of a forwarded operation that its node has given up; nobody sees it. */
+export const STRAGGLER = errorReply(
+  "UNKNOWN the command came again after its node had stopped waiting for it; it was not executed now",
+);
+
+/** A node has more forwarded operations on the way than it may. */
+export const TOO_FAR_AHEAD = errorReply(
+  "TRYAGAIN too many commands of this node are on the way to the leader of the group, " +
+    "this one was not executed; retry in a moment",
+);
+
 /**
  * What an EVAL without body answers in a group that lacks the script. The leader knows it by
  * identity and tries again with the body; a client that sent EVALSHA gets it as it is.

@@ -8,7 +8,8 @@
  * When an entry is applied, in this order:
  * 1. Up to `EXPIRED_PER_ENTRY_MAX` due keys go, earliest deadline first.
  * 2. The operations run in turn. A key one of them touches that is still due goes before: so no
- *    operation can tell that others are waiting to be taken away, except DBSIZE and RANDOMKEY.
+ *    operation can tell that others are waiting to be taken away, except DBSIZE and RANDOMKEY. A
+ *    forwarded one that was executed already does nothing and has the answer it had then.
  */
 import { assert } from "../base/assert.ts";
 import type { Millis, Slot, WallMillis } from "../base/ids.ts";
@@ -20,12 +21,14 @@ import {
 import type { Reply } from "../base/reply.ts";
 import { errorReply, OK } from "../base/reply.ts";
 import { Digest } from "./digest.ts";
-import type { Entry } from "./entry.ts";
+import type { Entry, OperationOrigin } from "./entry.ts";
 import { SCRIPT_BODY_NEEDED, TOO_MANY_SCRIPTS } from "./errors.ts";
 import { execute } from "./execute.ts";
 import { Keyspace } from "./keyspace/keyspace.ts";
 import type { EvalOperation, Operation, ScriptLoadOperation } from "./operation.ts";
 import { isWrite } from "./operation.ts";
+import type { ReplyWindowLimits } from "./reply-window.ts";
+import { ReplyWindows } from "./reply-window.ts";
 import { RowLedger } from "./row-ledger.ts";
 import type { ScriptEnvironment } from "./running-script.ts";
 import { RunningScript } from "./running-script.ts";
@@ -54,7 +57,11 @@ export interface MachineOptions {
    */
   readonly stateBytesMax?: number;
   /** Smaller bounds, for tests. Replicas of a group must have the same. */
-  readonly limits?: { readonly expiredPerEntryMax?: number; readonly databaseKeysMax?: number };
+  readonly limits?: {
+    readonly expiredPerEntryMax?: number;
+    readonly databaseKeysMax?: number;
+    readonly replyWindow?: ReplyWindowLimits;
+  };
 }
 
 /**
@@ -83,6 +90,7 @@ export class Machine {
   readonly #rows = new RowLedger();
   readonly #keyspace: Keyspace;
   readonly #scripts: ScriptCache;
+  readonly #replyWindows: ReplyWindows;
   readonly #engine: ScriptEngine;
   readonly #environment: ScriptEnvironment;
   #nowMs: Millis = 0;
@@ -97,6 +105,7 @@ export class Machine {
     const { stateBytesMax = groupStateBytesMax(1) } = options;
     this.#keyspace = new Keyspace(this.#rows, { tokenEpoch, databaseKeysMax, stateBytesMax });
     this.#scripts = new ScriptCache(this.#rows);
+    this.#replyWindows = new ReplyWindows(this.#rows, limits.replyWindow);
     this.#engine = options.scripts;
     this.#environment = { commands, owns, ownsEverything };
     this.#expiredPerEntryMax = limits.expiredPerEntryMax ?? EXPIRED_PER_ENTRY_MAX;
@@ -131,6 +140,11 @@ export class Machine {
     return this.#keyspace.stateBytes;
   }
 
+  /** How many answers of forwarded operations are kept. */
+  get keptReplies(): number {
+    return this.#replyWindows.size;
+  }
+
   /** How many scripts are kept. */
   get scriptCount(): number {
     return this.#scripts.size;
@@ -149,14 +163,22 @@ export class Machine {
     this.#nowMs = entry.nowMs;
     this.#keyspace.begin(entry, false);
     this.#keyspace.expireDue(this.#expiredPerEntryMax);
-    const { operations } = entry;
+    const { operations, origins } = entry;
     const replies: Reply[] = [];
     let nextRead = 0;
+    let nextOrigin = 0;
     for (const operation of operations) {
       if (nextRead < reads.length)
         nextRead = this.#runReads(reads, nextRead, entry, replies.length);
-      replies.push(this.#execute(operation));
+      const origin = nextOrigin < origins.length ? origins[nextOrigin] : undefined;
+      if (origin?.index === replies.length) {
+        nextOrigin += 1;
+        replies.push(this.#executeOnce(operation, origin));
+      } else {
+        replies.push(this.#execute(operation));
+      }
     }
+    assert(nextOrigin === origins.length, "every origin is that of an operation");
     nextRead = this.#runReads(reads, nextRead, entry, replies.length);
     assert(nextRead === reads.length, "every read has a place in the entry");
     return replies;
@@ -227,6 +249,7 @@ export class Machine {
     return (
       this.#keyspace.dirtySize +
       this.#scripts.dirtySize +
+      this.#replyWindows.dirtySize +
       this.#rows.removedSize +
       Math.min(this.#keyspace.leftoversSize, CHECKPOINT_LEFTOVERS_MAX)
     );
@@ -241,6 +264,7 @@ export class Machine {
     assert(this.#restoring === null, "a restore must be finished first");
     const changed: StateRow[] = this.#keyspace.takeChanged(leftoversMax);
     for (const script of this.#scripts.takeChanged()) changed.push(script);
+    for (const window of this.#replyWindows.takeChanged()) changed.push(window);
     const removed = this.#rows.takeRemoved();
     changed.sort((a, b) => a.row - b.row);
     removed.sort((a, b) => a - b);
@@ -269,6 +293,8 @@ export class Machine {
         return this.#keyspace.restoreRow(row);
       case "script":
         return this.#scripts.restoreRow(row);
+      case "reply-window":
+        return this.#replyWindows.restoreRow(row);
     }
   }
 
@@ -298,6 +324,7 @@ export class Machine {
     digest.addNumber(this.#rows.next);
     this.#keyspace.digest(digest);
     this.#scripts.digest(digest);
+    this.#replyWindows.digest(digest);
     return digest.toString();
   }
 
@@ -322,6 +349,16 @@ export class Machine {
       return OK;
     }
     return execute(this.#keyspace, operation);
+  }
+
+  /** Executes a forwarded operation unless a copy of it was before. */
+  #executeOnce(operation: Operation, origin: OperationOrigin): Reply {
+    const known = this.#replyWindows.answerOf(origin);
+    if (known !== undefined) return known;
+    const reply = this.#execute(operation);
+    // It has not happened: the leader sends it again with the body, under the same sequence.
+    if (reply !== SCRIPT_BODY_NEEDED) this.#replyWindows.keep(origin, reply);
+    return reply;
   }
 
   #load({ sha, body }: ScriptLoadOperation): Reply {

@@ -5,7 +5,8 @@
  * disk and a lock that comes and goes between two checkpoints costs no row at all. Bytes are made
  * in `wire/state-codec.ts`.
  */
-import type { Millis } from "../base/ids.ts";
+import type { Millis, NodeId } from "../base/ids.ts";
+import type { Reply } from "../base/reply.ts";
 
 /** The fencing token: 16 bits of group changes and 48 of the group's grant counter. */
 export interface Token {
@@ -40,7 +41,27 @@ export interface ScriptRow {
   readonly loaded: boolean;
 }
 
-export type StateRow = StringRow | ScriptRow;
+/** The answer of a forwarded operation. */
+export interface StoredReply {
+  readonly sequence: number;
+  /** Undefined when it was too large to keep. */
+  readonly reply: Reply | undefined;
+}
+
+/** The answers that one node may still ask for, see `reply-window.ts`. */
+export interface ReplyWindowRow {
+  readonly kind: "reply-window";
+  readonly row: number;
+  readonly node: NodeId;
+  readonly boot: number;
+  readonly floor: number;
+  /** How many operations of this boot were executed. */
+  readonly executed: number;
+  /** In ascending order of sequence, none below the floor. */
+  readonly replies: readonly StoredReply[];
+}
+
+export type StateRow = StringRow | ScriptRow | ReplyWindowRow;
 
 /** The group-wide part of the state. */
 export interface MachineMeta {

@@ -2,25 +2,52 @@
  * The checkpointed state as bytes: one value per row and one for the group-wide part.
  *
  * ```
- * row    = kind:u8 (1 string, 2 script)  row:varint  the fields of its kind  check:u32
- * meta   = version:u8 (1)  nowMs:number  nextRow:varint  tokenEpoch:varint  tokenCounter:varint
- *          count:varint  flushedBelow:varint × count  scriptsFlushedBelow:varint
- *          storedRows:varint  storedDigest:u32  check:u32
- * string = db:u8  key:text  value:text  deadlineMs:number  tokenEpoch:varint  tokenCounter:varint
- *          sinceMs:number  writtenMs:number
- * script = sha:text  body:text  loaded:u8 (0 or 1)
+ * row     = kind:u8 (1 string, 2 script, 3 reply window)  row:varint  its fields  check:u32
+ * meta    = version:u8 (1)  machine  check:u32
+ *         | version:u8 (2)  machine  count:varint  member × count  check:u32
+ * machine = nowMs:number  nextRow:varint  tokenEpoch:varint  tokenCounter:varint
+ *           count:varint  flushedBelow:varint × count  scriptsFlushedBelow:varint
+ *           storedRows:varint  storedDigest:u32
+ * member  = id:u8  voter:u8 (0 or 1)  address:text
+ * string  = db:u8  key:text  value:text  deadlineMs:number  tokenEpoch:varint  tokenCounter:varint
+ *           sinceMs:number  writtenMs:number
+ * script  = sha:text  body:text  loaded:u8 (0 or 1)
+ * window  = node:u8  boot:varint  floor:varint  executed:varint
+ *           count:varint  (gap:varint  kept:u8 (0 or 1)  [reply]) × count
  * ```
  * The primitives are those of `base/bytes.ts`; each check is the CRC-32C of what precedes it. The
- * bytes must be readable for ever: a changed row gets a new kind, a changed meta a new version.
+ * bytes must be readable for ever: a changed row gets a new kind, a changed meta a new version. A gap
+ * is the number of sequences between an answer and the one before, or the floor. Version 1 of the meta
+ * is that of a node alone; it has no members.
  */
 import { assert } from "../base/assert.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { crc32c } from "../base/crc32c.ts";
 import { DATABASES } from "../base/limits.ts";
-import type { MachineMeta, ScriptRow, StateRow, StringRow } from "../machine/state.ts";
+import type {
+  MachineMeta,
+  ReplyWindowRow,
+  ScriptRow,
+  StateRow,
+  StoredReply,
+  StringRow,
+} from "../machine/state.ts";
+import type { Member } from "../paxos/membership.ts";
+import { MEMBERS_MAX } from "../paxos/membership.ts";
+import { readFlag, readNode, writeFlag, writeNode } from "./fields.ts";
+import { readReply, writeReply } from "./reply-codec.ts";
 
-/** The format of the group-wide part that this version writes and reads. */
-export const META_VERSION = 1;
+/** The format of the group-wide part that {@link encodeGroupMeta} writes. */
+export const META_VERSION = 2;
+
+/** The format before there were several nodes. */
+const LONE_META_VERSION = 1;
+
+/** Gap and whether it was kept. */
+const LEAST_REPLY_BYTES = 2;
+
+/** Id, voter, length of the address. */
+const LEAST_MEMBER_BYTES = 3;
 
 const CHECK_BYTES = 4;
 
@@ -77,6 +104,39 @@ const ROWS: { readonly [Kind in StateRow["kind"]]: Row<Extract<StateRow, { kind:
       return { kind: "script", row, sha, body, loaded: loaded === 1 };
     },
   },
+  "reply-window": {
+    code: 3,
+    write(writer, row: ReplyWindowRow) {
+      writeNode(writer, row.node);
+      writer.varint(row.boot);
+      writer.varint(row.floor);
+      writer.varint(row.executed);
+      writer.varint(row.replies.length);
+      let next = row.floor;
+      for (const { sequence, reply } of row.replies) {
+        assert(sequence >= next, "answers are in order of sequence");
+        writer.varint(sequence - next);
+        writeFlag(writer, reply !== undefined);
+        if (reply !== undefined) writeReply(writer, reply);
+        next = sequence + 1;
+      }
+    },
+    read(reader, row): ReplyWindowRow {
+      const node = readNode(reader);
+      const boot = reader.varint();
+      const floor = reader.varint();
+      const executed = reader.varint();
+      const replies: StoredReply[] = [];
+      let next = floor;
+      for (let left = reader.count(LEAST_REPLY_BYTES); left > 0 && !reader.failed(); left--) {
+        const sequence = next + reader.varint();
+        if (!Number.isSafeInteger(sequence)) reader.fail();
+        replies.push({ sequence, reply: readFlag(reader) ? readReply(reader) : undefined });
+        next = sequence + 1;
+      }
+      return { kind: "reply-window", row, node, boot, floor, executed, replies };
+    },
+  },
 };
 
 /** What encoding and decoding need of a codec row, whatever its kind. */
@@ -109,26 +169,77 @@ export function decodeStateRow(bytes: Uint8Array): StateRow | null {
   return reader.finished() ? row : null;
 }
 
+/** The group-wide part of a checkpoint. */
+export interface GroupMeta {
+  readonly machine: MachineMeta;
+  /** As of the checkpoint's slot, in the order given. None in version 1. */
+  readonly members: readonly Member[];
+}
+
 /** The bytes of the group-wide state, in a buffer of their own. */
-export function encodeMachineMeta(meta: MachineMeta): Uint8Array {
+export function encodeGroupMeta({ machine, members }: GroupMeta): Uint8Array {
   scratch.reset();
   scratch.u8(META_VERSION);
-  scratch.number(meta.nowMs);
-  scratch.varint(meta.nextRow);
-  scratch.varint(meta.tokenEpoch);
-  scratch.varint(meta.tokenCounter);
-  scratch.varint(meta.flushedBelow.length);
-  for (const row of meta.flushedBelow) scratch.varint(row);
-  scratch.varint(meta.scriptsFlushedBelow);
-  scratch.varint(meta.storedRows);
-  scratch.u32(meta.storedDigest);
+  writeMachineMeta(scratch, machine);
+  scratch.varint(members.length);
+  for (const { id, voter, address } of members) {
+    writeNode(scratch, id);
+    writeFlag(scratch, voter);
+    scratch.text(address);
+  }
   return takeChecked();
 }
 
 /** The group-wide state of the bytes, or null when they are damaged or of an unknown version. */
+export function decodeGroupMeta(bytes: Uint8Array): GroupMeta | null {
+  const reader = readChecked(bytes);
+  if (reader === null) return null;
+  const version = reader.u8();
+  if (version !== META_VERSION && version !== LONE_META_VERSION) return null;
+  const machine = readMachineMeta(reader);
+  const members = version === LONE_META_VERSION ? [] : readMembers(reader);
+  return reader.finished() ? { machine, members } : null;
+}
+
+/** The bytes of the state of a group whose members are not part of it: version 1. */
+export function encodeMachineMeta(meta: MachineMeta): Uint8Array {
+  scratch.reset();
+  scratch.u8(LONE_META_VERSION);
+  writeMachineMeta(scratch, meta);
+  return takeChecked();
+}
+
+/** What {@link encodeMachineMeta} wrote, or null when it is damaged or of another version. */
 export function decodeMachineMeta(bytes: Uint8Array): MachineMeta | null {
   const reader = readChecked(bytes);
-  if (reader?.u8() !== META_VERSION) return null;
+  if (reader?.u8() !== LONE_META_VERSION) return null;
+  const machine = readMachineMeta(reader);
+  return reader.finished() ? machine : null;
+}
+
+function readMembers(reader: ByteReader): Member[] {
+  const members: Member[] = [];
+  for (let left = reader.count(LEAST_MEMBER_BYTES); left > 0 && !reader.failed(); left--) {
+    members.push({ id: readNode(reader), voter: readFlag(reader), address: reader.text() });
+  }
+  const distinct = new Set(members.map(({ id }) => id)).size === members.length;
+  if (!distinct || members.length > MEMBERS_MAX) reader.fail();
+  return members;
+}
+
+function writeMachineMeta(writer: ByteWriter, meta: MachineMeta): void {
+  writer.number(meta.nowMs);
+  writer.varint(meta.nextRow);
+  writer.varint(meta.tokenEpoch);
+  writer.varint(meta.tokenCounter);
+  writer.varint(meta.flushedBelow.length);
+  for (const row of meta.flushedBelow) writer.varint(row);
+  writer.varint(meta.scriptsFlushedBelow);
+  writer.varint(meta.storedRows);
+  writer.u32(meta.storedDigest);
+}
+
+function readMachineMeta(reader: ByteReader): MachineMeta {
   const nowMs = reader.number();
   const nextRow = reader.varint();
   const tokenEpoch = reader.varint();
@@ -139,7 +250,6 @@ export function decodeMachineMeta(bytes: Uint8Array): MachineMeta | null {
   const scriptsFlushedBelow = reader.varint();
   const storedRows = reader.varint();
   const storedDigest = reader.u32();
-  if (!reader.finished()) return null;
   return {
     nowMs,
     nextRow,

@@ -3,7 +3,7 @@
  * engine whose scripts are lists of operations, so that no Lua is needed to test what scripts may do.
  */
 import type { Reply } from "../../src/base/reply.ts";
-import type { Entry } from "../../src/machine/entry.ts";
+import type { Entry, OperationOrigin } from "../../src/machine/entry.ts";
 import { NO_ORIGINS } from "../../src/machine/entry.ts";
 import type { MachineOptions } from "../../src/machine/machine.ts";
 import { Machine } from "../../src/machine/machine.ts";
@@ -95,6 +95,13 @@ export function localEntry(part: Pick<Entry, "nowMs" | "wallMs" | "operations">)
   return { ...part, proposal: null, origins: NO_ORIGINS };
 }
 
+/** Gives each origin the operation at its place. */
+export function withIndexes(
+  origins: readonly Omit<OperationOrigin, "index">[],
+): readonly OperationOrigin[] {
+  return origins.map((origin, index) => ({ index, ...origin }));
+}
+
 export function newMachine(options: Partial<MachineOptions> = {}): Machine {
   return new Machine({
     scripts: new ProgramEngine(),
@@ -125,10 +132,18 @@ export class Rig {
   /** Applies one entry; the reply of its last operation. */
   apply(...operations: readonly Operation[]): Reply {
     const { nowMs, wallMs, machine } = this;
-    return (
-      machine.apply(localEntry({ nowMs, wallMs, operations }), machine.appliedSlot + 1).at(-1) ??
-      null
-    );
+    const entry = localEntry({ nowMs, wallMs, operations });
+    return machine.apply(entry, machine.appliedSlot + 1).at(-1) ?? null;
+  }
+
+  /** Applies one entry of operations that other nodes sent, one origin for each; all replies. */
+  forwarded(
+    operations: readonly Operation[],
+    origins: readonly Omit<OperationOrigin, "index">[],
+  ): Reply[] {
+    const { nowMs, wallMs, machine } = this;
+    const entry = { ...localEntry({ nowMs, wallMs, operations }), origins: withIndexes(origins) };
+    return machine.apply(entry, machine.appliedSlot + 1);
   }
 
   read(operation: Operation): Reply {

@@ -1,78 +1,15 @@
-/** Replies and peer messages to encode: a generator for each kind, and fixed samples. */
+/** Peer messages to encode: a generator for each kind, and fixed samples. */
 import fc from "fast-check";
-import type { Reply } from "../../src/base/reply.ts";
 import { isWrite } from "../../src/machine/operation.ts";
 import type { PaxosMessage } from "../../src/paxos/messages.ts";
 import type { AcceptedEntry } from "../../src/paxos/records.ts";
 import type { PeerMessage, SnapshotRow } from "../../src/wire/peer-messages.ts";
-import { operation, text } from "./samples.ts";
+import { goldenReply, reply, text } from "./reply-samples.ts";
+import { operation } from "./samples.ts";
 
 type Fields = Readonly<Record<string, fc.Arbitrary<unknown>>>;
 
 const plain = { noNullPrototype: true };
-
-const double = fc.oneof(fc.double(), fc.constantFrom(0, -0, 1.5, Infinity, -Infinity, NaN));
-
-/** Any reply, nested now and then. */
-export const reply: fc.Arbitrary<Reply> = fc.letrec<{ reply: Reply }>((tie) => {
-  const items = fc.array(tie("reply"), { maxLength: 4 });
-  const record = (kind: string, fields: Fields): fc.Arbitrary<Reply> =>
-    fc.record({ kind: fc.constant(kind), ...fields }, plain) as unknown as fc.Arbitrary<Reply>;
-  return {
-    reply: fc.oneof(
-      { maxDepth: 4, withCrossShrink: true },
-      fc.constant(null),
-      fc.maxSafeInteger().map((value) => value + 0),
-      fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
-      text,
-      record("status", { text: fc.oneof(fc.constant("OK"), text) }),
-      record("error", { text }),
-      record("nil-array", {}),
-      record("boolean", { value: fc.boolean() }),
-      record("double", { value: double }),
-      record("verbatim", { format: fc.constant("txt"), text }),
-      items,
-      record("set", { items }),
-      record("push", { items }),
-      record("map", {
-        entries: fc.array(fc.tuple(tie("reply"), tie("reply")), { maxLength: 3 }),
-      }),
-    ),
-  };
-}).reply;
-
-/** One reply of each shape: the content of the golden reply. */
-export const goldenReply: Reply = [
-  null,
-  0,
-  2 ** 53 - 1,
-  -(2 ** 53 - 1),
-  -(2n ** 63n),
-  "",
-  "owner\u0000\u00ff",
-  { kind: "status", text: "OK" },
-  { kind: "status", text: "QUEUED" },
-  { kind: "error", text: "ERR syntax error" },
-  { kind: "nil-array" },
-  [],
-  [[["deep"]]],
-  {
-    kind: "map",
-    entries: [
-      ["mode", "exclusive"],
-      [1, { kind: "map", entries: [] }],
-    ],
-  },
-  { kind: "set", items: [1, "a"] },
-  { kind: "push", items: ["invalidate", ["k"]] },
-  { kind: "boolean", value: true },
-  { kind: "boolean", value: false },
-  { kind: "double", value: -0.5 },
-  { kind: "double", value: Infinity },
-  { kind: "double", value: -Infinity },
-  { kind: "double", value: NaN },
-  { kind: "verbatim", format: "txt", text: "role:master" },
-];
 
 const counted = fc.nat({ max: 2 ** 31 - 1 });
 const slot = fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 2 ** 50 }));

@@ -9,7 +9,7 @@ import { decodeReply, encodeReply } from "../../src/wire/reply-codec.ts";
 import { golden } from "../support/golden.ts";
 import { suite } from "../support/suite.ts";
 import { bitFlips, truncations } from "./damage.ts";
-import { goldenReply, reply } from "./peer-samples.ts";
+import { goldenReply, reply } from "./reply-samples.ts";
 
 function nested(depth: number): Reply {
   let value: Reply = 1;

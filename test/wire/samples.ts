@@ -3,12 +3,9 @@ import fc from "fast-check";
 import type { Entry, OperationOrigin, Proposal } from "../../src/machine/entry.ts";
 import { NO_ORIGINS } from "../../src/machine/entry.ts";
 import type { Operation } from "../../src/machine/operation.ts";
-import type { MachineMeta, StateRow } from "../../src/machine/state.ts";
-
-/** A string of any bytes, one character per byte. */
-export const text = fc
-  .uint8Array({ maxLength: 40 })
-  .map((bytes) => Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+import type { MachineMeta, StateRow, StoredReply } from "../../src/machine/state.ts";
+import type { GroupMeta } from "../../src/wire/state-codec.ts";
+import { goldenReply, reply, text } from "./reply-samples.ts";
 
 const texts = fc.array(text, { maxLength: 5 });
 const db = fc.integer({ min: 0, max: 15 });
@@ -136,6 +133,24 @@ export const entry: fc.Arbitrary<Entry> = fc
     ),
   );
 
+/** A floor and answers from there on, in order. */
+const storedReplies = fc
+  .tuple(
+    fc.nat({ max: 2 ** 31 - 1 }),
+    fc.array(fc.tuple(fc.nat({ max: 300 }), fc.option(reply, { nil: undefined })), {
+      maxLength: 6,
+    }),
+  )
+  .map(([floor, parts]) => {
+    const replies: StoredReply[] = [];
+    let next = floor;
+    for (const [gap, answer] of parts) {
+      replies.push({ sequence: next + gap, reply: answer });
+      next += gap + 1;
+    }
+    return { floor, replies };
+  });
+
 const rowFields: {
   readonly [Kind in StateRow["kind"]]: Readonly<Record<string, fc.Arbitrary<unknown>>>;
 } = {
@@ -151,15 +166,20 @@ const rowFields: {
     writtenMs: time,
   },
   script: { row, sha: text, body: text, loaded: fc.boolean() },
+  "reply-window": { row, node, boot: row, executed: row },
 };
 
 export const stateRow: fc.Arbitrary<StateRow> = fc.oneof(
   ...(Object.keys(rowFields) as StateRow["kind"][]).map(
     (kind) =>
-      fc.record(
-        { kind: fc.constant(kind), ...rowFields[kind] },
-        { noNullPrototype: true },
-      ) as unknown as fc.Arbitrary<StateRow>,
+      fc
+        .tuple(
+          fc.record({ kind: fc.constant(kind), ...rowFields[kind] }, { noNullPrototype: true }),
+          storedReplies,
+        )
+        .map(([fields, replies]) =>
+          kind === "reply-window" ? { ...fields, ...replies } : fields,
+        ) as unknown as fc.Arbitrary<StateRow>,
   ),
 );
 
@@ -173,6 +193,17 @@ export const machineMeta: fc.Arbitrary<MachineMeta> = fc.record(
     scriptsFlushedBelow: row,
     storedRows: row,
     storedDigest: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+  },
+  { noNullPrototype: true },
+);
+
+export const groupMeta: fc.Arbitrary<GroupMeta> = fc.record(
+  {
+    machine: machineMeta,
+    members: fc.uniqueArray(
+      fc.record({ id: node, voter: fc.boolean(), address: text }, { noNullPrototype: true }),
+      { maxLength: 7, selector: ({ id }) => id },
+    ),
   },
   { noNullPrototype: true },
 );
@@ -318,6 +349,20 @@ export const goldenRows: readonly StateRow[] = [
   },
   { kind: "script", row: 3, sha: SHA, body: "return 1", loaded: true },
   { kind: "script", row: 4, sha: SHA, body: "", loaded: false },
+  {
+    kind: "reply-window",
+    row: 5,
+    node: 3,
+    boot: 12,
+    floor: 345_600,
+    executed: 345_000,
+    replies: [
+      { sequence: 345_600, reply: { kind: "status", text: "OK" } },
+      { sequence: 345_601, reply: undefined },
+      { sequence: 345_700, reply: goldenReply },
+    ],
+  },
+  { kind: "reply-window", row: 6, node: 255, boot: 1, floor: 0, executed: 0, replies: [] },
 ];
 
 export const goldenMeta: MachineMeta = {
@@ -329,4 +374,12 @@ export const goldenMeta: MachineMeta = {
   scriptsFlushedBelow: 12,
   storedRows: 300,
   storedDigest: 0xfedcba98,
+};
+
+export const goldenGroupMeta: GroupMeta = {
+  machine: goldenMeta,
+  members: [
+    { id: 1, voter: true, address: "10.0.0.1:7001" },
+    { id: 255, voter: false, address: "" },
+  ],
 };

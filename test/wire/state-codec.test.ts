@@ -1,16 +1,26 @@
 /** State rows and the group-wide state as bytes: round trip, truncations, bit flips, goldens. */
 import * as assert from "uvu/assert";
 import fc from "fast-check";
+import { MEMBERS_MAX } from "../../src/paxos/membership.ts";
 import {
+  decodeGroupMeta,
   decodeMachineMeta,
   decodeStateRow,
+  encodeGroupMeta,
   encodeMachineMeta,
   encodeStateRow,
 } from "../../src/wire/state-codec.ts";
 import { golden } from "../support/golden.ts";
 import { suite } from "../support/suite.ts";
 import { bitFlips, truncations } from "./damage.ts";
-import { goldenMeta, goldenRows, machineMeta, stateRow } from "./samples.ts";
+import {
+  goldenGroupMeta,
+  goldenMeta,
+  goldenRows,
+  groupMeta,
+  machineMeta,
+  stateRow,
+} from "./samples.ts";
 
 suite("wire/state-codec", (test) => {
   test("a row comes back as it was", () => {
@@ -30,8 +40,34 @@ suite("wire/state-codec", (test) => {
     );
   });
 
+  test("the state of a group with its members comes back as it was", () => {
+    fc.assert(
+      fc.property(groupMeta, (meta) => {
+        assert.equal(decodeGroupMeta(encodeGroupMeta(meta)), meta);
+      }),
+    );
+  });
+
+  test("the state of a node alone is that of a group without members", () => {
+    const bytes = encodeMachineMeta(goldenMeta);
+
+    assert.equal(decodeGroupMeta(bytes), { machine: goldenMeta, members: [] });
+    assert.is(decodeMachineMeta(encodeGroupMeta(goldenGroupMeta)), null);
+  });
+
+  test("a member twice, or more of them than a group has, is refused", () => {
+    const member = { id: 7, voter: true, address: "" };
+    const many = Array.from({ length: MEMBERS_MAX + 1 }, (_, id) => ({ ...member, id: id + 1 }));
+
+    const decoded = [[member, member], many].map((members) =>
+      decodeGroupMeta(encodeGroupMeta({ machine: goldenMeta, members })),
+    );
+
+    assert.equal(decoded, [null, null]);
+  });
+
   test("a row cut off or with any single bit flipped is refused", () => {
-    for (const row of [goldenRows[0], goldenRows[2]]) {
+    for (const row of [goldenRows[0], goldenRows[2], goldenRows[4]]) {
       if (row === undefined) continue;
       const bytes = encodeStateRow(row);
       for (const part of truncations(bytes)) assert.is(decodeStateRow(part), null);
@@ -42,11 +78,11 @@ suite("wire/state-codec", (test) => {
   });
 
   test("a group-wide state cut off or with any single bit flipped is refused", () => {
-    const bytes = encodeMachineMeta(goldenMeta);
+    const bytes = encodeGroupMeta(goldenGroupMeta);
 
-    for (const part of truncations(bytes)) assert.is(decodeMachineMeta(part), null);
+    for (const part of truncations(bytes)) assert.is(decodeGroupMeta(part), null);
     for (const [flipped, bit] of bitFlips(bytes)) {
-      assert.is(decodeMachineMeta(flipped), null, `bit ${bit}`);
+      assert.is(decodeGroupMeta(flipped), null, `bit ${bit}`);
     }
   });
 
@@ -65,6 +101,13 @@ suite("wire/state-codec", (test) => {
     });
 
     assert.ok(row.length <= 56 + 40, `${row.length} bytes`);
+  });
+
+  test("the golden state of version 2 is read as it was meant, and written alike", () => {
+    const bytes = golden("state-v2/meta", () => encodeGroupMeta(goldenGroupMeta));
+
+    assert.equal(decodeGroupMeta(bytes), goldenGroupMeta);
+    assert.equal(encodeGroupMeta(goldenGroupMeta), bytes);
   });
 
   test("the golden rows and group-wide state of version 1 are read as they were meant, and written alike", () => {
