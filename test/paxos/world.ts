@@ -155,6 +155,11 @@ export const emptyTally = (): Tally => ({
 export interface Setting {
   readonly nodes: number;
   readonly changing?: boolean;
+  /**
+   * Changing, from one voter on and never fewer, and without checkpoints: whoever restarts begins
+   * with the membership of old.
+   */
+  readonly growing?: boolean;
 }
 
 export class World {
@@ -168,6 +173,7 @@ export class World {
   readonly #swarm: Swarm;
   readonly #tamper: Tamper;
   readonly #changing: boolean;
+  readonly #growing: boolean;
   /** Whom the group begins with. */
   readonly #initial: readonly Member[];
   readonly #nodes: WorldNode[];
@@ -180,8 +186,10 @@ export class World {
   #healed = false;
   #nextValue = 1;
 
-  constructor(seed: number, { nodes, changing = false }: Setting, tamper: Tamper = {}) {
-    const root = new Prng(`${nodes}${changing ? " changing" : ""} nodes, seed ${seed}`);
+  constructor(seed: number, setting: Setting, tamper: Tamper = {}) {
+    const { nodes, growing = false, changing = growing } = setting;
+    const kind = growing ? " growing" : changing ? " changing" : "";
+    const root = new Prng(`${nodes}${kind} nodes, seed ${seed}`);
     this.#seed = root;
     this.#network = root.split("network");
     this.#disk = root.split("disk");
@@ -197,7 +205,7 @@ export class World {
       crashes: swarm.chance(2, 3),
       pauses: swarm.chance(2, 3),
       slowDisks: swarm.chance(1, 2),
-      checkpoints: swarm.chance(2, 3),
+      checkpoints: swarm.chance(2, 3) && !growing,
       handovers: swarm.chance(2, 3),
       smallPages: swarm.chance(1, 2),
       nervous: swarm.chance(1, 3),
@@ -205,7 +213,8 @@ export class World {
       downMs: swarm.pick([10, 100, 800]),
     };
     this.#changing = changing;
-    const first = changing ? root.split("members").pick([1, 1, 2, 3]) : nodes;
+    this.#growing = growing;
+    const first = growing ? 1 : changing ? root.split("members").pick([1, 1, 2, 3]) : nodes;
     this.#initial = voters(Array.from({ length: first }, (_, index) => index + 1));
     this.witness = new Witness(this.#initial);
     const clocks = root.split("clocks");
@@ -595,7 +604,7 @@ export class World {
     // Faults that hit the leader are the interesting ones.
     const leader = this.#nodes.find(({ group }) => group?.isLeader === true);
     const victim = leader !== undefined && this.#faults.chance(1, 2) ? leader : node;
-    switch (this.#faults.below(6)) {
+    switch (this.#faults.below(7)) {
       case 0:
         if (this.#swarm.crashes) this.#crash(victim);
         break;
@@ -604,6 +613,11 @@ export class World {
         if (this.#swarm.crashes && this.#swarm.partitions && leader !== undefined) {
           this.#isolate(leader, "both");
           this.#crash(node);
+        }
+        break;
+      case 6:
+        if (this.#swarm.crashes && this.#swarm.partitions && leader !== undefined) {
+          this.#loseMemory(leader);
         }
         break;
       case 1:
@@ -654,7 +668,27 @@ export class World {
     if (learner !== undefined && workload.chance(2, 3)) return { kind: "promote", id: learner.id };
     const { id } = workload.pick(this.#nodes);
     if (!group.members.some((member) => member.id === id)) return { kind: "add", id, address: "" };
-    return { kind: workload.chance(1, 6) ? "promote" : "remove", id };
+    return { kind: this.#growing || workload.chance(1, 6) ? "promote" : "remove", id };
+  }
+
+  /**
+   * The leader and one other are cut off from each other, for longer than a bond lasts; then the
+   * leader is cut off from all, and a third, whose answer it counts on, loses its memory.
+   */
+  #loseMemory(leader: WorldNode): void {
+    const others = this.#faults.shuffle(this.#nodes.filter((node) => node !== leader));
+    // Who was there first has the oldest checkpoint.
+    if (this.#growing) others.sort((left, right) => left.id - right.id);
+    const [third, other] = others;
+    if (third === undefined || other === undefined) return;
+    this.#blocked.clear();
+    this.#blocked.add(leader.id * 256 + other.id);
+    this.#blocked.add(other.id * 256 + leader.id);
+    this.#schedule(this.#faults.between(LEASE_MS, 2 * LEASE_MS), () => {
+      if (this.#healed || leader.group?.isLeader !== true) return;
+      this.#isolate(leader, "both");
+      this.#crash(third);
+    });
   }
 
   #handOver(): void {
