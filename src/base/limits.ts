@@ -58,9 +58,9 @@ export const PEER_HANDSHAKES_MAX = 64;
 // --- between nodes -------------------------------------------------------------------------------
 
 /**
- * Operations of one node for one group led elsewhere that are on their way or wait for their answer;
- * past it clients are told to retry. Ten thousand clients of one node that all wait for one group.
- * The group keeps as many answers for the node, in case they get lost.
+ * Operations of one node for one group led elsewhere, from the oldest that waits for its answer to the
+ * youngest that was sent; past it clients are told to retry. Ten thousand clients of one node that all
+ * wait for one group. The group keeps as many answers for the node, in case they get lost.
  */
 export const FORWARDED_OPERATIONS_MAX = 16_384;
 
@@ -80,10 +80,68 @@ export const REPLY_WINDOW_BYTES_MAX = 1024 * 1024;
 export const PEER_BODY_MESSAGES_MAX = 65_536;
 
 /**
+ * Bytes after which a node's messages for another go on in a further body of the same turn: the other
+ * node takes in one body at a time, and everything else of its turn waits.
+ */
+export const PEER_BODY_SPLIT_BYTES = 4 * 1024 * 1024;
+
+/** Bytes of one answer between nodes: with what wraps it, it fits into a body. */
+export const PEER_REPLY_BYTES_MAX = 48 * 1024 * 1024;
+
+/** Bytes of all operations of a node that are with other nodes or wait for one to lead. */
+export const FORWARDED_BYTES_MAX = 128 * 1024 * 1024;
+
+/** All operations of a node that are with other nodes or wait for one to lead, in all groups. */
+export const FORWARDED_NODE_OPERATIONS_MAX = 131_072;
+
+/**
+ * Bytes of applied entries that a node keeps in memory and on disk, over all its groups, for others
+ * that were away for a short while. Who missed more gets a snapshot.
+ */
+export const CATCH_UP_BYTES_MAX = 32 * 1024 * 1024;
+
+/** Applied entries of a group that are kept for others: a minute of a busy group. */
+export const CATCH_UP_SLOTS_MAX = 8_192;
+
+/**
+ * Bytes of records that wait for the disk, past which a node takes no more of its leaders: a disk
+ * that has stopped must not fill the memory.
+ */
+export const DISK_BACKLOG_BYTES_MAX = 128 * 1024 * 1024;
+
+/** Bytes of rows in one chunk of a snapshot, so that heartbeats are not held up behind it. */
+export const SNAPSHOT_CHUNK_BYTES = 256 * 1024;
+
+/** Chunks of a snapshot on their way: fills a link of 1 Gbit/s with a round trip of 8 ms. */
+export const SNAPSHOT_CHUNKS_IN_FLIGHT = 4;
+
+/** Snapshots that a node sends at once. Each holds a read view of the storage open. */
+export const SNAPSHOTS_SENT_MAX = 4;
+
+/** Snapshots that a node takes in at once. Each holds a second copy of a group's state in memory. */
+export const SNAPSHOTS_RECEIVED_MAX = 2;
+
+/** PAXOS commands of a node's clients that wait for other nodes or for a change to take effect. */
+export const ADMIN_REQUESTS_MAX = 256;
+
+/**
  * How deep replies nest between nodes: those of scripts, with room for what wraps them. Reading one
  * calls itself for each level.
  */
 export const REPLY_DEPTH_MAX = 160;
+
+/**
+ * Bytes of a segment of the log on disk. A node keeps what its groups need and two or three segments
+ * more; each is filled with zeros ahead of its use, beside the commits, so a shorter one would make the
+ * commits that find none ready more frequent, and a longer one costs space for nothing.
+ */
+export const LOG_SEGMENT_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Bytes of old log that are written again with one commit, so that the segment they lie in can be
+ * deleted: a group that is seldom written would hold it for ever. Costs that commit a few milliseconds.
+ */
+export const LOG_CARRIED_BYTES_MAX = 1024 * 1024;
 
 // --- checkpoints ---------------------------------------------------------------------------------
 
@@ -320,4 +378,5 @@ assert(
   FORWARDED_OPERATIONS_MAX * 64 <= REPLY_WINDOW_BYTES_MAX,
   "the short answers of all forwarded operations are kept",
 );
+assert(PEER_REPLY_BYTES_MAX + PEER_BODY_SPLIT_BYTES < PEER_BODY_BYTES_MAX, "an answer fits");
 assert(REPLY_BYTES_MAX < CONNECTION_REPLY_BYTES_MAX, "a single reply is never too much");

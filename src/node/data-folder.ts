@@ -15,6 +15,7 @@ const START_CODES: Readonly<Record<StorageOpenCode, StartErrorCode>> = {
   unwritable: "folder-unwritable",
   "not-ours": "folder-not-ours",
   "newer-format": "folder-has-newer-format",
+  "older-format": "folder-has-older-format",
   "other-cluster": "folder-of-another-cluster",
   "other-node": "folder-of-another-node",
   "other-groups": "folder-has-other-groups",
@@ -37,6 +38,8 @@ export async function openDataFolder(configuration: Configuration): Promise<Data
         nodeId,
         groups,
         createdBy: VERSION,
+        incarnation: randomBytes(16).toString("hex"),
+        initialMembers: "",
       },
       expect: {
         ...(clusterId === "" ? {} : { clusterId }),

@@ -21,6 +21,7 @@ export type StartErrorCode =
   | "folder-of-another-node"
   | "folder-has-other-groups"
   | "folder-has-newer-format"
+  | "folder-has-older-format"
   | "folder-in-use"
   | "folder-damaged";
 

@@ -20,13 +20,13 @@ export interface Environment {
   readonly root: Root;
   readonly folder: Table;
   readonly groups: Table;
-  readonly log: Table;
-  /** By group id. */
-  readonly rows: readonly Table[];
+  /** By group id, then by side. */
+  readonly rows: readonly (readonly [Table, Table])[];
 }
 
 const MAP_BYTES = 64 * 1024 * 1024 * 1024;
-const FIXED_TABLES = 3;
+const FIXED_TABLES = 2;
+const SIDES = 2;
 const BINARY = { encoding: "binary", keyEncoding: "binary" } as const;
 
 /** Transactions are committed, flushed included, before the call returns. */
@@ -40,7 +40,7 @@ export function openRoot(directory: string, groups: number): Root {
     noSubdir: false,
     overlappingSync: false,
     mapSize: MAP_BYTES,
-    maxDbs: FIXED_TABLES + groups,
+    maxDbs: FIXED_TABLES + SIDES * groups,
   });
 }
 
@@ -57,8 +57,8 @@ export function openTable(root: Root, name: string, create: boolean): Table | nu
  * would hide that.
  */
 export function openTables(root: Root, groups: number, create: boolean): Environment | null {
-  const names = ["folder", "groups", "log"];
-  for (let group = 0; group < groups; group++) names.push(`rows-${group}`);
+  const names = ["folder", "groups"];
+  for (let group = 0; group < groups; group++) names.push(`rows-${group}-0`, `rows-${group}-1`);
   const tables = new Map<string, Table>();
   for (const name of names) {
     const opened = openTable(root, name, create);
@@ -70,7 +70,9 @@ export function openTables(root: Root, groups: number, create: boolean): Environ
     root,
     folder: table("folder"),
     groups: table("groups"),
-    log: table("log"),
-    rows: Array.from({ length: groups }, (_, group) => table(`rows-${group}`)),
+    rows: Array.from({ length: groups }, (_, group) => [
+      table(`rows-${group}-0`),
+      table(`rows-${group}-1`),
+    ]),
   };
 }

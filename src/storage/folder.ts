@@ -34,12 +34,18 @@ import {
   decodeFolderMeta,
   encodeFolderMeta,
   FOLDER_FORMAT,
+  BOOT_KEY,
+  encodeBoot,
+  encodeLogHead,
   LOCK_FILE,
+  LOG_KEY,
   MAXIMUM_GROUPS,
   META_KEY,
+  NEW_LOG,
   OWNER_FILE,
   type FolderMeta,
 } from "./format.ts";
+import { segmentNumber } from "./log-segment.ts";
 import { isDamage, StorageOpenError } from "./open-error.ts";
 import { findDamage } from "./page-check.ts";
 
@@ -54,6 +60,10 @@ export interface StorageOptions {
     readonly nodeId?: NodeId;
     readonly groups?: number;
   };
+  /** Bytes of a segment of the log; {@link LOG_SEGMENT_BYTES} if left out. */
+  readonly segmentBytes?: number;
+  /** Told when a thread of the storage has died: every write fails from then on, for ever. */
+  readonly onFatal?: (error: Error) => void;
 }
 
 export interface OpenFolder {
@@ -125,6 +135,9 @@ function checkFiles(directory: string): void {
     }
   } catch (thrown) {
     throw unwritable(directory, thrown);
+  }
+  if (size === 0 && names.some((name) => segmentNumber(name) !== null)) {
+    throw damaged(directory, `${DATA_FILE} is missing`);
   }
   if (size === 0) {
     const strange = names.find((name) => !OWN_FILES.test(name));
@@ -208,8 +221,15 @@ function check(root: Root, { directory, expect }: StorageOptions): FolderMeta | 
   if (decoded.kind === "newer") {
     throw new StorageOpenError(
       "newer-format",
-      `the data folder ${directory} has format ${decoded.format}, this version of Paxlock reads up to ` +
+      `the data folder ${directory} has format ${decoded.format}, this version of Paxlock reads ` +
         `${FOLDER_FORMAT}; use the newer version that wrote it`,
+    );
+  }
+  if (decoded.kind !== "meta") {
+    throw new StorageOpenError(
+      "older-format",
+      `the data folder ${directory} has format ${decoded.format} of a Paxlock that was never released; ` +
+        "start with a new or an empty folder, or use the version that wrote it",
     );
   }
   checkExpected(decoded.meta, directory, expect ?? {});
@@ -315,6 +335,8 @@ async function initialize(
   return root.transactionSync(() => {
     const environment = present(openTables(root, create.groups, true), "tables are created");
     environment.folder.putSync(META_KEY, encodeFolderMeta(create));
+    environment.folder.putSync(BOOT_KEY, encodeBoot(0));
+    environment.folder.putSync(LOG_KEY, encodeLogHead(NEW_LOG));
     return environment;
   }, SYNCHRONOUS);
 }

@@ -3,37 +3,48 @@
  *
  * | file | |
  * |---|---|
- * | `data.mdb` | everything, an LMDB environment |
+ * | `log-<number>.plx` | a segment of the log, ten digits; see `log-segment.ts` |
+ * | `log-<number>.plx.new` | the next segment while it is being filled with zeros |
+ * | `data.mdb` | the checkpoints and everything else, an LMDB environment |
  * | `lock.mdb` | LMDB's own lock between processes, empty of data |
- * | `owner.json`, `owner-….sock` | who has the folder open, see `folder-lock.ts` |
+ * | `owner.json`, `owner-….sock` | who has the folder open, see `folder-owner.ts` |
  *
  * | table | key | value |
  * |---|---|---|
- * | `folder` | `meta` | folder = format:varint clusterId:text nodeId:varint groups:varint createdBy:text check |
- * | `groups` | group:u16 1:u8 | promise, see `wire/log-codec.ts` |
- * | `groups` | group:u16 2:u8 | checkpoint = version:u8 group:varint appliedSlot:varint cutThrough:varint check meta |
- * | `log` | sequence:ordered | turn, see `wire/log-codec.ts` |
- * | `rows-<group>` | row:ordered | the bytes of a state row, as given |
+ * | `folder` | `meta` | format:varint clusterId:text nodeId:varint groups:varint createdBy:text incarnation:text initialMembers:text check |
+ * | `folder` | `boot` | number:varint check |
+ * | `folder` | `log` | firstSegment:varint firstSequence:varint lastSequence:varint check |
+ * | `folder` | `peer` node:u16 | node:varint incarnation:text check |
+ * | `groups` | group:u16 2:u8 | checkpoint = version:u8 (2) group:varint appliedSlot:varint cutThrough:varint side:varint check meta |
+ * | `rows-<group>-<side>` | row:ordered | the bytes of a state row, as given |
  *
- * Numbers in keys are big endian, so that keys sort as numbers and new turns and new rows append at
- * the right edge of their tree. A check is the CRC-32C of what precedes it. The meta of a checkpoint
- * and the rows carry checks of their own (`wire/state-codec.ts`).
+ * Numbers in keys are big endian, so that keys sort as numbers and new rows append at the right edge
+ * of their tree. A check is the CRC-32C of what precedes it. The meta of a checkpoint and the rows
+ * carry checks of their own (`wire/state-codec.ts`).
  *
- * Why a table per group for the rows: row ids of one group increase, so each table fills its pages
- * from left to right, and a group that leaves the node is one dropped table.
+ * Why two tables per group for the rows: a state that comes from another node is gathered on the side
+ * that the checkpoint does not name, and becomes the group's by the transaction that changes the name.
+ * Why tables per group at all: row ids of one group increase, so each table fills its pages from left
+ * to right.
+ *
+ * The `log` value says what must be there: segments from `firstSegment` on, without a gap, whose first
+ * turn is `firstSequence`, and all turns up to `lastSequence`, which was durable when
+ * it was written. Older segments are leftovers of a deletion.
+ *
+ * Format 1 kept the log in a table and was never released; it is refused.
  */
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { crc32c } from "../base/crc32c.ts";
 import type { GroupId, NodeId, Slot } from "../base/ids.ts";
 import { GROUPS_MAX } from "../base/limits.ts";
 
-/** The format of the folder that this version writes; it reads this one and all before it. */
-export const FOLDER_FORMAT = 1;
+/** The format of the folder that this version writes; the only one that it reads. */
+export const FOLDER_FORMAT = 2;
 
 /** Keys have two bytes for the group, and LMDB wants to know the number of tables. */
 export const MAXIMUM_GROUPS = GROUPS_MAX;
 
-const CHECKPOINT_VERSION = 1;
+const CHECKPOINT_VERSION = 2;
 
 export const DATA_FILE = "data.mdb";
 export const LOCK_FILE = "lock.mdb";
@@ -47,33 +58,63 @@ export interface FolderMeta {
   readonly groups: number;
   /** The version of Paxlock that created the folder. */
   readonly createdBy: string;
+  /** Lower-case hex digits, drawn at random when the folder is created: tells it from one lost. */
+  readonly incarnation: string;
+  /** `1=host:port,2=host:port…` of a new cluster; empty for a node that joins one or is alone. */
+  readonly initialMembers: string;
 }
+
+/** The two sides that a group's rows may be on. */
+export type Side = 0 | 1;
+
+/** What the log must hold; see the top of this file. */
+export interface LogHead {
+  readonly firstSegment: number;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+}
+
+/** What the log of a new folder must hold. */
+export const NEW_LOG: LogHead = { firstSegment: 1, firstSequence: 1, lastSequence: 0 };
 
 /** What precedes the machine's own meta in a stored checkpoint. */
 export interface CheckpointHead {
   readonly group: GroupId;
   readonly appliedSlot: Slot;
   readonly cutThrough: Slot;
+  /** Where the rows are. */
+  readonly side: Side;
 }
 
-/** Key of the folder's identity in its table. */
-export const META_KEY: Uint8Array = Uint8Array.from("meta", (letter) => letter.charCodeAt(0));
+/** Keys of the `folder` table. */
+export const META_KEY: Uint8Array = keyOf("meta");
+export const BOOT_KEY: Uint8Array = keyOf("boot");
+export const LOG_KEY: Uint8Array = keyOf("log");
 
-/** Bytes of a key of `log` and of `rows-…`. */
-export const ORDERED_KEY_BYTES = 8;
+const PEER_KEY = keyOf("peer");
 
-/** Bytes of a key of `groups`. */
-export const GROUP_KEY_BYTES = 3;
-
-/** The two kinds of values of a group. */
-export const PROMISE_KIND = 1;
+/** What is stored for a group besides its rows. Kind 1 was the promise in format 1. */
 export const CHECKPOINT_KIND = 2;
 
-/** The number that a key of `log` or `rows-…` is, or null for a key that never was one. */
+/** The number that a key of `rows-…` is, or null for a key that never was one. */
 export function readOrderedKey(key: Uint8Array): number | null {
   const reader = new ByteReader(key);
   const value = reader.ordered();
   return reader.finished() ? value : null;
+}
+
+function keyOf(name: string): Uint8Array {
+  return Uint8Array.from(name, (letter) => letter.charCodeAt(0));
+}
+
+/** Key of what is known of another node. */
+export function peerKey(node: NodeId): Uint8Array {
+  return Uint8Array.of(...PEER_KEY, node >> 8, node & 0xff);
+}
+
+/** Whether a key of the `folder` table is a {@link peerKey}. */
+export function isPeerKey(key: Uint8Array): boolean {
+  return key.length === PEER_KEY.length + 2 && PEER_KEY.every((byte, at) => key[at] === byte);
 }
 
 /** A key of the `groups` table. */
@@ -89,14 +130,30 @@ export function encodeFolderMeta(meta: FolderMeta): Uint8Array {
   writer.varint(meta.nodeId);
   writer.varint(meta.groups);
   writer.text(meta.createdBy);
+  writer.text(meta.incarnation);
+  writer.text(meta.initialMembers);
+  return checked(writer);
+}
+
+function checked(writer: ByteWriter): Uint8Array {
   writer.u32(crc32c(writer.buffer(), 0, writer.length));
   return writer.take();
 }
 
-/** The identity of the bytes; `newer` with the number of a later format; null when damaged. */
-export function decodeFolderMeta(
-  bytes: Uint8Array,
-): { readonly kind: "meta"; readonly meta: FolderMeta } | { kind: "newer"; format: number } | null {
+/** Whether what was read ends with its check and nothing behind it. */
+function isChecked(reader: ByteReader, bytes: Uint8Array): boolean {
+  const end = reader.position;
+  const check = reader.u32();
+  return reader.finished() && check === crc32c(bytes, 0, end);
+}
+
+/** What the identity of a folder turns out to be. */
+export type DecodedFolderMeta =
+  | { readonly kind: "meta"; readonly meta: FolderMeta }
+  | { readonly kind: "newer" | "older"; readonly format: number };
+
+/** The identity of the bytes, or the number of another format; null when damaged. */
+export function decodeFolderMeta(bytes: Uint8Array): DecodedFolderMeta | null {
   const reader = new ByteReader(bytes);
   const format = reader.varint();
   if (reader.failed() || format === 0) return null;
@@ -106,10 +163,66 @@ export function decodeFolderMeta(
   const nodeId = reader.varint();
   const groups = reader.varint();
   const createdBy = reader.text();
-  const end = reader.position;
-  const check = reader.u32();
-  if (!reader.finished() || check !== crc32c(bytes, 0, end)) return null;
-  return { kind: "meta", meta: { clusterId, nodeId, groups, createdBy } };
+  if (format < FOLDER_FORMAT) return isChecked(reader, bytes) ? { kind: "older", format } : null;
+  const incarnation = reader.text();
+  const initialMembers = reader.text();
+  if (!isChecked(reader, bytes)) return null;
+  const meta = { clusterId, nodeId, groups, createdBy, incarnation, initialMembers };
+  return { kind: "meta", meta };
+}
+
+/** How often the folder was started, as stored. */
+export function encodeBoot(boot: number): Uint8Array {
+  const writer = new ByteWriter(16);
+  writer.varint(boot);
+  return checked(writer);
+}
+
+/** How often the folder was started; null when damaged. */
+export function decodeBoot(bytes: Uint8Array): number | null {
+  const reader = new ByteReader(bytes);
+  const boot = reader.varint();
+  return isChecked(reader, bytes) ? boot : null;
+}
+
+/** What the log must hold, as stored. */
+export function encodeLogHead(head: LogHead): Uint8Array {
+  const writer = new ByteWriter(32);
+  writer.varint(head.firstSegment);
+  writer.varint(head.firstSequence);
+  writer.varint(head.lastSequence);
+  return checked(writer);
+}
+
+/** What the log must hold; null when damaged. */
+export function decodeLogHead(bytes: Uint8Array): LogHead | null {
+  const reader = new ByteReader(bytes);
+  const firstSegment = reader.varint();
+  const firstSequence = reader.varint();
+  const lastSequence = reader.varint();
+  return isChecked(reader, bytes) ? { firstSegment, firstSequence, lastSequence } : null;
+}
+
+/** Another node and the incarnation of its folder. */
+export interface Peer {
+  readonly node: NodeId;
+  readonly incarnation: string;
+}
+
+/** What is known of another node, as stored. */
+export function encodePeer(peer: Peer): Uint8Array {
+  const writer = new ByteWriter(64);
+  writer.varint(peer.node);
+  writer.text(peer.incarnation);
+  return checked(writer);
+}
+
+/** What is known of another node; null when damaged. */
+export function decodePeer(bytes: Uint8Array): Peer | null {
+  const reader = new ByteReader(bytes);
+  const node = reader.varint();
+  const incarnation = reader.text();
+  return isChecked(reader, bytes) ? { node, incarnation } : null;
 }
 
 /** Appends a checkpoint's head; the machine's meta follows it in the same value. */
@@ -119,6 +232,7 @@ export function writeCheckpointHead(writer: ByteWriter, head: CheckpointHead): v
   writer.varint(head.group);
   writer.varint(head.appliedSlot);
   writer.varint(head.cutThrough);
+  writer.varint(head.side);
   writer.u32(crc32c(writer.buffer(), start, writer.length));
 }
 
@@ -131,9 +245,11 @@ export function decodeCheckpoint(
   const group = reader.varint();
   const appliedSlot = reader.varint();
   const cutThrough = reader.varint();
+  const side = reader.varint();
   const end = reader.position;
   const check = reader.u32();
   if (reader.failed() || version !== CHECKPOINT_VERSION) return null;
   if (check !== crc32c(bytes, 0, end)) return null;
-  return { head: { group, appliedSlot, cutThrough }, meta: reader.bytes(reader.remaining) };
+  if (side !== 0 && side !== 1) return null;
+  return { head: { group, appliedSlot, cutThrough, side }, meta: reader.bytes(reader.remaining) };
 }

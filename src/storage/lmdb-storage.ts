@@ -1,22 +1,22 @@
 /**
- * The durable log and state of one node, on LMDB.
+ * The durable log and state of one node: the log in files of its own, the state on LMDB.
  *
  * ```
- * commit ─▶ write list in shared memory ─▶ writing thread ─▶ one LMDB transaction, flushed ─▶ done
+ * commit ─────▶ frame in shared memory ──────▶ thread of the log ───▶ one write, one fdatasync ─▶ done
+ * checkpoint ─▶ write list in shared memory ─▶ thread of the state ─▶ one LMDB transaction ─────▶ done
  * ```
- * One transaction per commit holds the turn's accepted values as one appended value and new promises;
- * one per checkpoint its rows and the removal of turns that nobody needs any more. `done` is called
- * when the transaction's pages and then the page that names them are on the device.
+ * A commit is one frame at the end of the log (`log-segment.ts`). A checkpoint is one transaction: its
+ * rows, the slot that they stand for, and how far the group's log is cut by it. Neither waits for the
+ * other: what the log has beyond a checkpoint is applied again at the next start, and what a checkpoint
+ * has beyond the log is skipped there.
  *
- * A failed commit has stored nothing. The same or another commit may be tried again; the writing
- * thread opens the environment afresh for it.
+ * A write that failed may be tried again, the same or another.
  */
-import { MessageChannel, Worker, type MessagePort, type WorkerOptions } from "node:worker_threads";
-import { statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { assert, present, unreachable } from "../base/assert.ts";
-import { ByteWriter } from "../base/bytes.ts";
-import type { GroupId } from "../base/ids.ts";
+import { assert, present } from "../base/assert.ts";
+import type { GroupId, NodeId } from "../base/ids.ts";
+import { LOG_SEGMENT_BYTES } from "../base/limits.ts";
 import type {
   Commit,
   Recovery,
@@ -26,37 +26,32 @@ import type {
   Storage,
   Stored,
 } from "../base/ports.ts";
+import { SYNCHRONOUS } from "./environment.ts";
 import { openFolder, type OpenFolder, type StorageOptions } from "./folder.ts";
-import { DATA_FILE, type FolderMeta } from "./format.ts";
+import { BOOT_KEY, DATA_FILE, encodeBoot, type FolderMeta, type Side } from "./format.ts";
 import type { LogIndex } from "./log-index.ts";
+import { clearUnfinished } from "./log-reader.ts";
+import { frameSeed, SEGMENT_HEAD_BYTES, segmentNumber } from "./log-segment.ts";
+import { LogWriter } from "./log-writer.ts";
 import { scan, type LmdbRecovery, type Scan } from "./recovery.ts";
-import { listPromise, listState, listTurn, listTurnRemoval } from "./write-list.ts";
-import {
-  CLOSE,
-  COMMIT,
-  CONTROL_WORDS,
-  LENGTH_WORD,
-  REQUEST_WORD,
-  type WriterThreadData,
-  type WriterThreadMessage,
-} from "./writer-protocol.ts";
+import { SegmentFiles } from "./segment-files.ts";
+import { Install, SnapshotReader } from "./snapshots.ts";
+import { StateWriter } from "./state-writer.ts";
+import { WorkThread } from "./work-thread.ts";
+import { listCheckpoint, listClear, listLogHead, listPeer, listRows } from "./write-list.ts";
 
 export type { StorageOptions } from "./folder.ts";
 export type { FolderMeta } from "./format.ts";
 export { StorageOpenError, type StorageOpenCode } from "./open-error.ts";
 
-/** Turns removed per checkpoint: keeps one from paying for a whole cut. */
-const REMOVALS_PER_CHECKPOINT = 1024;
-
-/** A first buffer for write lists; a turn under load is some tens of kilobytes. */
-const LIST_BYTES = 256 * 1024;
-
 /** What {@link openStorage} gives. */
 export interface OpenedStorage {
   readonly storage: LmdbStorage;
-  /** Valid until the first commit. */
+  /** Valid until the first write. */
   readonly recovery: Recovery;
   readonly meta: FolderMeta;
+  /** How often this folder was started, with this time; durable. */
+  readonly boot: number;
 }
 
 /** Figures for INFO and metrics. Times in microseconds. */
@@ -66,11 +61,14 @@ export interface StorageStatistics {
   /** From the call of `commit` to `done`. */
   readonly lastCommitUs: number;
   readonly totalCommitUs: number;
-  /** Turns in the stored log that are not needed any more and wait for their removal. */
-  readonly removableTurns: number;
+  readonly checkpoints: number;
+  /** From the call of `checkpoint` to `done`. */
+  readonly lastCheckpointUs: number;
+  /** Segments that hold the log. */
+  readonly segments: number;
   /** By group id: bytes of log that the group has not cut. */
   readonly logBytes: readonly number[];
-  /** Size of the data file; freed pages inside it are used again. */
+  /** Size of the data file and of all segments; freed pages of the data file are used again. */
   readonly fileBytes: number;
 }
 
@@ -82,272 +80,299 @@ export interface StorageStatistics {
  */
 export async function openStorage(options: StorageOptions): Promise<OpenedStorage> {
   const folder = await openFolder(options);
+  const { directory, meta } = folder;
+  const threads: WorkThread[] = [];
   try {
-    const read = scan(folder.environment, options.directory);
-    const thread = await startThread(options.directory, folder.meta.groups);
-    const storage = new LmdbStorage({ ...read, folder, thread });
-    return { storage, recovery: read.recovery, meta: folder.meta };
+    const read = scan(folder);
+    const onDeath = (error: Error): void => options.onFatal?.(error);
+    for (const name of ["log-thread", "state-thread"] as const) {
+      threads.push(await WorkThread.start(name, { directory, groups: meta.groups }, onDeath));
+    }
+    const boot = takeOver(folder, read);
+    const [logThread, stateThread] = threads;
+    const segmentBytes = options.segmentBytes ?? LOG_SEGMENT_BYTES;
+    const files = await prepareLog(directory, segmentBytes, read);
+    const position = files.isReady(read.logEnd.segment)
+      ? Math.max(read.logEnd.position, SEGMENT_HEAD_BYTES)
+      : read.logEnd.position;
+    const log = new LogWriter({
+      thread: present(logThread, "the thread was started"),
+      files,
+      index: read.index,
+      seed: frameSeed(meta.incarnation),
+      segmentBytes,
+      firstSegment: read.logHead.firstSegment,
+      end: { ...read.logEnd, position },
+      promises: read.promises,
+    });
+    const state = present(stateThread, "the thread was started");
+    const storage = new LmdbStorage({ folder, read, files, log, threads, state });
+    return { storage, recovery: read.recovery, meta, boot };
   } catch (thrown) {
+    for (const thread of threads) await thread.close();
     await folder.close();
     throw thrown;
   }
 }
 
-interface Thread {
-  readonly worker: Worker;
-  readonly control: Int32Array;
-  readonly buffers: MessagePort;
-}
-
-async function startThread(directory: string, groups: number): Promise<Thread> {
-  const control = new Int32Array(
-    new SharedArrayBuffer(CONTROL_WORDS * Int32Array.BYTES_PER_ELEMENT),
-  );
-  const { port1, port2 } = new MessageChannel();
-  const data: WriterThreadData = { directory, groups, control, buffers: port2 };
-  const worker = newWorker({ workerData: data, transferList: [port2] });
-  await new Promise<void>((resolve, reject) => {
-    worker.once("error", reject);
-    worker.once("message", () => {
-      worker.off("error", reject);
-      resolve();
+/** Counts the start, durably, and clears away what an interrupted process has left in the way. */
+function takeOver({ directory, environment }: OpenFolder, read: Scan): number {
+  clearUnfinished(directory, read.logEnd);
+  const boot = read.boot + 1;
+  environment.root.transactionSync(() => {
+    environment.folder.putSync(BOOT_KEY, encodeBoot(boot));
+    environment.rows.forEach((sides, group) => {
+      const other = sides[otherSide(present(read.sides[group], "each group has a side"))];
+      const { entryCount } = other.getStats() as { readonly entryCount: number };
+      if (entryCount > 0) other.clearSync();
     });
-  });
-  port1.unref();
-  return { worker, control, buffers: port1 };
+  }, SYNCHRONOUS);
+  return boot;
 }
 
-function newWorker(options: WorkerOptions): Worker {
-  if (!import.meta.url.endsWith(".ts")) {
-    return new Worker(new URL("./writer-thread.js", import.meta.url), options);
-  }
-  // Run from the sources, in tests and development: what loads TypeScript in the main thread is not
-  // inherited by other threads, so it is registered there again.
-  const loader = JSON.stringify(import.meta.resolve("tsx/esm/api"));
-  const thread = JSON.stringify(new URL("./writer-thread.ts", import.meta.url).href);
-  const code = `import(${loader}).then(({ register }) => { register(); return import(${thread}); })`;
-  return new Worker(code, { ...options, eval: true, execArgv: [] });
+/** A new log waits for its first segment, so that already the first commits are fast. */
+async function prepareLog(
+  directory: string,
+  segmentBytes: number,
+  { logEnd }: Scan,
+): Promise<SegmentFiles> {
+  const { segment, position, preparedThrough, leftovers } = logEnd;
+  const used = position === 0 ? segment - 1 : segment;
+  const ready = position === 0 ? used : preparedThrough;
+  const files = new SegmentFiles(directory, segmentBytes, { used, ready });
+  files.deleteLeftovers(leftovers);
+  files.prepare(used + 1);
+  if (position === 0) await files.settled();
+  return files;
 }
 
-interface Parts extends Scan {
+function otherSide(side: Side): Side {
+  return side === 0 ? 1 : 0;
+}
+
+interface Parts {
   readonly folder: OpenFolder;
-  readonly thread: Thread;
+  readonly read: Scan;
+  readonly files: SegmentFiles;
+  readonly log: LogWriter;
+  readonly threads: readonly WorkThread[];
+  readonly state: WorkThread;
 }
 
-/** {@link Storage} on LMDB; made by {@link openStorage}. */
+/** {@link Storage} in a folder; made by {@link openStorage}. */
 export class LmdbStorage implements Storage {
   readonly #folder: OpenFolder;
   readonly #recovery: LmdbRecovery;
   readonly #index: LogIndex;
-  readonly #thread: Thread;
-  readonly #list = new ByteWriter(LIST_BYTES, sharedBytes);
-  #sentBuffer: ArrayBufferLike | null = null;
-  #recovering = true;
+  readonly #files: SegmentFiles;
+  readonly #log: LogWriter;
+  readonly #state: StateWriter;
+  readonly #threads: readonly WorkThread[];
+  readonly #snapshots: SnapshotReader;
+  readonly #sides: Side[];
+  readonly #peers: Map<NodeId, string>;
+  readonly #installing = new Set<GroupId>();
+  /** Resolves when the recovery's environment is closed; null while the recovery goes on. */
+  #recovered: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
-  /** Why the writing thread is gone; every commit fails with it. */
-  #broken: Error | null = null;
-  /** Of the last turn that is stored. */
-  #sequence: number;
-  #commit: Commit | null = null;
-  #done: Stored | null = null;
-  #state: StateWrite | null = null;
-  #stateDone: Stored | null = null;
-  /** What the thread works on. */
-  #running: "commit" | "checkpoint" | null = null;
-  /** Turns that the commit in flight removes. */
-  #removing = 0;
-  #startedMs = 0;
+  #committing = false;
+  #checkpointing = false;
   #commits = 0;
   #failedCommits = 0;
   #lastCommitUs = 0;
   #totalCommitUs = 0;
+  #checkpoints = 0;
+  #lastCheckpointUs = 0;
+  /** The head of the log is on its way to the disk, or nothing has changed since it was. */
+  #trimming = false;
 
   constructor(parts: Parts) {
-    this.#folder = parts.folder;
-    this.#recovery = parts.recovery;
-    this.#index = parts.index;
-    this.#sequence = parts.lastSequence;
-    this.#thread = parts.thread;
-    const { worker } = parts.thread;
-    worker.on("message", (message: WriterThreadMessage) => {
-      if (message.kind === "durable") this.#stored();
-      else if (message.kind === "failed") this.#fail(new Error(message.reason));
-    });
-    worker.on("error", (error) => {
-      this.#break(error);
-    });
-    worker.on("exit", () => {
-      this.#break(new Error("the storage's writing thread has ended"));
+    const { folder, read } = parts;
+    this.#folder = folder;
+    this.#recovery = read.recovery;
+    this.#index = read.index;
+    this.#files = parts.files;
+    this.#log = parts.log;
+    this.#threads = parts.threads;
+    this.#sides = [...read.sides];
+    this.#peers = new Map(read.peers);
+    this.#snapshots = new SnapshotReader(folder.directory, folder.meta.groups);
+    this.#state = new StateWriter(parts.state, (ready) => {
+      this.#endRecovery().then(
+        () => {
+          ready(null);
+        },
+        (thrown: unknown) => {
+          ready(thrown instanceof Error ? thrown : new Error(String(thrown)));
+        },
+      );
     });
   }
 
   commit(commit: Commit, done: Stored): void {
-    assert(this.#done === null, "one commit is in flight at a time");
+    assert(!this.#committing, "one commit is in flight at a time");
     assert(this.#closing === null, "the storage is open");
-    this.#commit = commit;
-    this.#done = done;
-    this.#startedMs = performance.now();
-    this.#runNext();
+    this.#committing = true;
+    if (this.#recovered === null) void this.#endRecovery();
+    const startedMs = performance.now();
+    this.#log.write(commit, (failure) => {
+      this.#committing = false;
+      if (failure === null) {
+        this.#commits += 1;
+        this.#lastCommitUs = (performance.now() - startedMs) * 1000;
+        this.#totalCommitUs += this.#lastCommitUs;
+      } else {
+        this.#failedCommits += 1;
+      }
+      done(failure);
+    });
   }
 
   checkpoint(write: StateWrite, done: Stored): void {
-    assert(this.#stateDone === null, "one checkpoint is in flight at a time");
+    const { group, appliedSlot, cutThrough, meta, rows } = write;
+    assert(!this.#checkpointing, "one checkpoint is in flight at a time");
+    assert(!this.#installing.has(group), "a group that gets a new state makes no checkpoint");
+    assert(cutThrough <= appliedSlot, "a cut is at most applied");
     assert(this.#closing === null, "the storage is open");
-    this.#state = write;
-    this.#stateDone = done;
-    this.#runNext();
-  }
-
-  openSnapshot(_group: GroupId): SnapshotView | null {
-    return null;
-  }
-
-  install(_group: GroupId): SnapshotInstall {
-    return unreachable("a node without peers installs nothing" as never);
+    this.#checkpointing = true;
+    const startedMs = performance.now();
+    this.#state.run(
+      (writer) => {
+        const side = present(this.#sides[group], "the group exists");
+        listCheckpoint(writer, { group, appliedSlot, cutThrough, side }, meta);
+        listRows(writer, { group, side }, rows);
+        listLogHead(writer, this.#log.head);
+      },
+      (failure) => {
+        this.#checkpointing = false;
+        if (failure === null) {
+          this.#checkpoints += 1;
+          this.#lastCheckpointUs = (performance.now() - startedMs) * 1000;
+          this.#cut(group, cutThrough);
+        }
+        done(failure);
+      },
+    );
   }
 
   logBytes(group: GroupId): number {
     return this.#index.bytes(group);
   }
 
+  openSnapshot(group: GroupId): SnapshotView | null {
+    assert(this.#closing === null, "the storage is open");
+    return this.#snapshots.open(group);
+  }
+
+  install(group: GroupId): SnapshotInstall {
+    assert(this.#closing === null, "the storage is open");
+    assert(!this.#installing.has(group), "a group gets one new state at a time");
+    this.#installing.add(group);
+    const old = present(this.#sides[group], "the group exists");
+    const side = otherSide(old);
+    return new Install({
+      group,
+      side,
+      writer: this.#state,
+      onFinished: (appliedSlot) => {
+        this.#installing.delete(group);
+        this.#sides[group] = side;
+        this.#clear(group, old);
+        this.#cut(group, appliedSlot);
+      },
+      onAborted: () => {
+        this.#installing.delete(group);
+        this.#clear(group, side);
+      },
+    });
+  }
+
+  /** By node: the incarnation of its folder, as last remembered. */
+  peerIncarnations(): ReadonlyMap<NodeId, string> {
+    return this.#peers;
+  }
+
+  /** Remembers the incarnation of another node's folder, at once, and durably once `done` says so. */
+  rememberPeer(node: NodeId, incarnation: string, done: Stored): void {
+    assert(this.#closing === null, "the storage is open");
+    this.#peers.set(node, incarnation);
+    this.#state.run((writer) => {
+      listPeer(writer, { node, incarnation });
+    }, done);
+  }
+
   /** Figures since the folder was opened. */
   statistics(): StorageStatistics {
-    const { groups } = this.#folder.meta;
+    const { directory, meta } = this.#folder;
+    let fileBytes = statSync(join(directory, DATA_FILE)).size;
+    for (const name of readdirSync(directory)) {
+      if (segmentNumber(name) === null) continue;
+      fileBytes += statSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0;
+    }
     return {
       commits: this.#commits,
       failedCommits: this.#failedCommits,
       lastCommitUs: this.#lastCommitUs,
       totalCommitUs: this.#totalCommitUs,
-      removableTurns: this.#index.removable,
-      logBytes: Array.from({ length: groups }, (_, group) => this.#index.bytes(group)),
-      fileBytes: statSync(join(this.#folder.directory, DATA_FILE)).size,
+      checkpoints: this.#checkpoints,
+      lastCheckpointUs: this.#lastCheckpointUs,
+      segments: this.#log.segments,
+      logBytes: Array.from({ length: meta.groups }, (_, group) => this.#index.bytes(group)),
+      fileBytes,
     };
   }
 
-  /** Waits for the commit in flight, then closes everything. May be called again. */
+  /** Waits for the writes in flight, then closes everything. May be called again. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
-  #runNext(): void {
-    if (this.#running !== null) return;
-    if (this.#commit !== null) this.#running = "commit";
-    else if (this.#state !== null) this.#running = "checkpoint";
-    else return;
-    if (this.#broken !== null) {
-      const reason = this.#broken;
-      setImmediate(() => {
-        this.#fail(reason);
-      });
-      return;
-    }
-    this.#write();
-    if (this.#recovering) this.#endRecovery();
-    else this.#request(COMMIT);
+  #cut(group: GroupId, through: number): void {
+    this.#log.cut(group, through);
+    this.#trim();
   }
 
-  #write(): void {
-    const list = this.#list;
-    list.reset();
-    this.#removing = 0;
-    if (this.#running === "commit") {
-      const { log, promises } = present(this.#commit, "a commit is in flight");
-      if (log.length > 0) listTurn(list, this.#sequence + 1, log);
-      for (const promise of promises) listPromise(list, promise);
-      return;
-    }
-    listState(list, present(this.#state, "a checkpoint is in flight"));
-    const removals = this.#index.toRemove(REMOVALS_PER_CHECKPOINT);
-    for (const sequence of removals) listTurnRemoval(list, sequence);
-    this.#removing = removals.length;
-  }
-
-  /** Closes the recovery's environment first, so that its pages leave the memory; see the thread. */
-  #endRecovery(): void {
-    this.#recovering = false;
-    this.#recovery.end();
-    this.#folder.closeEnvironment().then(
-      () => {
-        this.#request(COMMIT);
+  /** Deletes segments that nobody needs, once it is durable that they need not be there. */
+  #trim(): void {
+    const head = this.#log.headWithoutOld;
+    if (head === null || this.#trimming || this.#closing !== null) return;
+    this.#trimming = true;
+    this.#state.run(
+      (writer) => {
+        listLogHead(writer, head);
       },
-      (error: unknown) => {
-        this.#fail(error instanceof Error ? error : new Error(String(error)));
+      (failure) => {
+        this.#trimming = false;
+        if (failure === null) this.#log.deleteBefore(head);
       },
     );
   }
 
-  #request(request: number): void {
-    const { control, buffers } = this.#thread;
-    const buffer = this.#list.buffer();
-    if (buffer.buffer !== this.#sentBuffer) {
-      buffers.postMessage(buffer);
-      this.#sentBuffer = buffer.buffer;
-    }
-    Atomics.store(control, LENGTH_WORD, this.#list.length);
-    Atomics.store(control, REQUEST_WORD, request);
-    Atomics.notify(control, REQUEST_WORD);
+  /** A failure leaves rows that nobody reads; they go at the next start or install. */
+  #clear(group: GroupId, side: Side): void {
+    this.#state.run(
+      (writer) => {
+        listClear(writer, { group, side });
+      },
+      () => undefined,
+    );
   }
 
-  #stored(): void {
-    if (this.#running === "checkpoint") {
-      const { group, cutThrough } = present(this.#state, "a checkpoint is in flight");
-      this.#index.removed(this.#removing);
-      this.#index.cut(group, cutThrough);
-    } else {
-      const { log } = present(this.#commit, "a commit is in flight");
-      if (log.length > 0) {
-        this.#sequence += 1;
-        this.#index.add(this.#sequence, log);
-      }
-      this.#commits += 1;
-      this.#lastCommitUs = (performance.now() - this.#startedMs) * 1000;
-      this.#totalCommitUs += this.#lastCommitUs;
-    }
-    this.#finish(null);
-  }
-
-  #fail(failure: Error): void {
-    if (this.#running === "commit") this.#failedCommits += 1;
-    this.#finish(failure);
-  }
-
-  #finish(failure: Error | null): void {
-    const checkpoint = this.#running === "checkpoint";
-    const done = present(checkpoint ? this.#stateDone : this.#done, "a write is in flight");
-    this.#running = null;
-    if (checkpoint) {
-      this.#state = null;
-      this.#stateDone = null;
-    } else {
-      this.#commit = null;
-      this.#done = null;
-    }
-    done(failure);
-    this.#runNext();
-  }
-
-  #break(reason: Error): void {
-    if (this.#broken !== null) return;
-    this.#broken = reason;
-    if (this.#running !== null) this.#fail(reason);
+  #endRecovery(): Promise<void> {
+    this.#recovered ??= this.#folder.closeEnvironment();
+    this.#recovery.end();
+    return this.#recovered;
   }
 
   async #close(): Promise<void> {
-    const { worker, buffers } = this.#thread;
-    while (this.#done !== null || this.#stateDone !== null)
+    while (this.#committing || !this.#state.idle) {
       await new Promise((resolve) => setImmediate(resolve));
-    if (this.#broken === null) {
-      const ended = new Promise((resolve) => worker.once("exit", resolve));
-      this.#request(CLOSE);
-      await ended;
     }
-    buffers.close();
+    for (const thread of this.#threads) await thread.close();
+    await this.#files.close();
+    this.#snapshots.close();
     this.#recovery.end();
     await this.#folder.close();
   }
-}
-
-function sharedBytes(bytes: number): Uint8Array {
-  return new Uint8Array(new SharedArrayBuffer(bytes));
 }

@@ -1,77 +1,86 @@
 /**
- * Which turns of the stored log are still needed, and how many bytes each group keeps in them.
+ * Which records of the log are still needed, in which segment they lie, and how many bytes each group
+ * keeps.
  *
- * A turn holds records of several groups; it may go when every group has cut through its records
- * in it. Each group keeps its part of each turn in a queue, in the order written, with the highest
- * slot of that part; cutting takes parts from the front while their highest slot is cut. A part
- * that waits behind a higher slot only waits for the next cut. So the cost of cutting is the number
- * of parts ever written, and no scan.
+ * Each group has its needed records in a queue, in the order written; cutting takes them from the
+ * front while their slot is cut. A record that waits behind a higher slot only waits for the next cut.
+ * So the cost of cutting is the number of records ever written, and no scan.
+ *
+ * The records themselves are kept, not only their sizes, so that those which hold an old segment back
+ * can be written again into a new one. That costs no memory for values: Paxos keeps those of the same
+ * slots for its peers.
  */
-import { assert, present } from "../base/assert.ts";
+import { present } from "../base/assert.ts";
 import type { GroupId, Slot } from "../base/ids.ts";
 import type { AcceptedRecord } from "../base/ports.ts";
 
 /** What a record takes besides its value, roughly. */
 const RECORD_HEAD_BYTES = 20;
 
-/** Parts taken before the columns are moved up; keeps the cost of moving per part constant. */
+/** Records taken before the columns are moved up; keeps the cost of moving per record constant. */
 const LEAST_COMPACTION = 64;
 
-/** The parts of one group, as columns with a common head, since there may be many. */
-class GroupParts {
-  sequences: number[] = [];
-  highest: Slot[] = [];
-  sizes: number[] = [];
+/** The records of one group, as columns with a common head, since there may be many. */
+class GroupRecords {
+  records: AcceptedRecord[] = [];
+  segments: number[] = [];
   head = 0;
   bytes = 0;
+  cut: Slot = 0;
 
-  add(sequence: number, slot: Slot, size: number): boolean {
-    this.bytes += size;
-    const last = this.sequences.length - 1;
-    if (last >= this.head && this.sequences[last] === sequence) {
-      this.highest[last] = Math.max(slot, this.highest[last] as number);
-      this.sizes[last] = (this.sizes[last] as number) + size;
-      return false;
-    }
-    this.sequences.push(sequence);
-    this.highest.push(slot);
-    this.sizes.push(size);
-    return true;
+  add(segment: number, record: AcceptedRecord): void {
+    this.records.push(record);
+    this.segments.push(segment);
+    this.bytes += sizeOf(record);
   }
 
-  /** Takes the front part when it is cut; returns its turn, or null. */
-  take(through: Slot): number | null {
-    const { head } = this;
-    if (head >= this.sequences.length || (this.highest[head] as number) > through) return null;
-    this.bytes -= this.sizes[head] as number;
+  first(): AcceptedRecord | undefined {
+    return this.records[this.head];
+  }
+
+  firstSegment(): number {
+    return present(this.segments[this.head], "there is a first record");
+  }
+
+  take(): AcceptedRecord {
+    const record = present(this.first(), "there is a first record");
+    this.bytes -= sizeOf(record);
     this.head += 1;
-    const sequence = this.sequences[head] as number;
-    if (this.head >= LEAST_COMPACTION && this.head * 2 > this.sequences.length) this.#compact();
-    return sequence;
+    if (this.head >= LEAST_COMPACTION && this.head * 2 > this.records.length) this.#compact();
+    return record;
   }
 
   #compact(): void {
-    this.sequences = this.sequences.slice(this.head);
-    this.highest = this.highest.slice(this.head);
-    this.sizes = this.sizes.slice(this.head);
+    this.records = this.records.slice(this.head);
+    this.segments = this.segments.slice(this.head);
     this.head = 0;
   }
 }
 
+interface SegmentUse {
+  records: number;
+  bytes: number;
+}
+
 export class LogIndex {
-  readonly #groups: readonly GroupParts[];
-  /** How many groups still need a turn, by sequence. */
-  readonly #needed = new Map<number, number>();
-  /** Turns that nobody needs and that are not removed yet. */
-  #removable: number[] = [];
+  readonly #groups: readonly GroupRecords[];
+  /** What is needed of each segment that anything is needed of, oldest first. */
+  readonly #segments = new Map<number, SegmentUse>();
+  #bytes = 0;
 
   constructor(groups: number) {
-    this.#groups = Array.from({ length: groups }, () => new GroupParts());
+    this.#groups = Array.from({ length: groups }, () => new GroupRecords());
   }
 
-  /** How many turns wait for their removal. */
-  get removable(): number {
-    return this.#removable.length;
+  /** Bytes of records that all groups need. */
+  get totalBytes(): number {
+    return this.#bytes;
+  }
+
+  /** The oldest segment of which anything is needed, or null. */
+  get oldestSegment(): number | null {
+    for (const segment of this.#segments.keys()) return segment;
+    return null;
   }
 
   /** Bytes of records that the group has not cut. */
@@ -79,43 +88,80 @@ export class LogIndex {
     return this.#of(group).bytes;
   }
 
-  /** Takes note of a stored turn. Sequences increase from call to call. */
-  add(sequence: number, records: readonly AcceptedRecord[]): void {
-    assert(records.length > 0, "a turn has records");
-    let parts = 0;
-    for (const { group, slot, value } of records) {
-      if (this.#of(group).add(sequence, slot, value.length + RECORD_HEAD_BYTES)) parts += 1;
+  /** Bytes of records that are needed of a segment. */
+  segmentBytes(segment: number): number {
+    return this.#segments.get(segment)?.bytes ?? 0;
+  }
+
+  /** Takes note of stored records. Segments never go down from call to call. */
+  add(segment: number, records: readonly AcceptedRecord[]): void {
+    for (const record of records) {
+      const group = this.#of(record.group);
+      if (record.slot <= group.cut) continue;
+      group.add(segment, record);
+      const size = sizeOf(record);
+      this.#bytes += size;
+      const use = this.#segments.get(segment);
+      if (use === undefined) {
+        this.#segments.set(segment, { records: 1, bytes: size });
+      } else {
+        use.records += 1;
+        use.bytes += size;
+      }
     }
-    this.#needed.set(sequence, parts);
   }
 
   /** The group needs no record at or below `through` any more. */
   cut(group: GroupId, through: Slot): void {
-    const parts = this.#of(group);
+    const records = this.#of(group);
+    records.cut = Math.max(records.cut, through);
     for (;;) {
-      const sequence = parts.take(through);
-      if (sequence === null) return;
-      const left = present(this.#needed.get(sequence), "a part belongs to a known turn") - 1;
-      if (left > 0) {
-        this.#needed.set(sequence, left);
-        continue;
-      }
-      this.#needed.delete(sequence);
-      this.#removable.push(sequence);
+      const first = records.first();
+      if (first === undefined || first.slot > records.cut) return;
+      this.#release(records);
     }
   }
 
-  /** Up to `limit` turns to remove, the oldest first; {@link removed} must follow when that is done. */
-  toRemove(limit: number): readonly number[] {
-    return this.#removable.length <= limit ? this.#removable : this.#removable.slice(0, limit);
+  /** What is needed of the oldest segment, by group and in the order written. */
+  oldestRecords(): readonly AcceptedRecord[] {
+    const oldest = this.oldestSegment;
+    const found: AcceptedRecord[] = [];
+    for (const { records, segments, head } of this.#groups) {
+      for (let at = head; at < records.length && segments[at] === oldest; at++) {
+        found.push(present(records[at], "within bounds"));
+      }
+    }
+    return found;
   }
 
-  /** The first `count` turns of {@link toRemove} are gone. */
-  removed(count: number): void {
-    if (count > 0) this.#removable = this.#removable.slice(count);
+  /** What is still needed of a segment, the oldest, lies in another one now, the newest. */
+  move(from: number, to: number): void {
+    for (const group of this.#groups) {
+      const moved: AcceptedRecord[] = [];
+      while (group.first() !== undefined && group.firstSegment() === from) {
+        moved.push(this.#release(group));
+      }
+      this.add(to, moved);
+    }
   }
 
-  #of(group: GroupId): GroupParts {
+  #release(group: GroupRecords): AcceptedRecord {
+    const segment = group.firstSegment();
+    const record = group.take();
+    const size = sizeOf(record);
+    this.#bytes -= size;
+    const use = present(this.#segments.get(segment), "a record lies in a known segment");
+    use.records -= 1;
+    use.bytes -= size;
+    if (use.records === 0) this.#segments.delete(segment);
+    return record;
+  }
+
+  #of(group: GroupId): GroupRecords {
     return present(this.#groups[group], "the group exists");
   }
+}
+
+function sizeOf(record: AcceptedRecord): number {
+  return record.value.length + RECORD_HEAD_BYTES;
 }

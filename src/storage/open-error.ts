@@ -10,6 +10,8 @@ export type StorageOpenCode =
   | "not-ours"
   /** A later version of Paxlock has written it. */
   | "newer-format"
+  /** An earlier version of Paxlock has written it, in a format that is not read any more. */
+  | "older-format"
   /** It belongs to another cluster than asked for. */
   | "other-cluster"
   /** It belongs to another node than asked for. */
@@ -28,6 +30,15 @@ export class StorageOpenError extends Error {
     super(message);
     this.code = code;
   }
+}
+
+/** The refusal of a folder that lacks, at `place`, what was written. */
+export function corrupt(directory: string, place: string, reason: string): StorageOpenError {
+  return new StorageOpenError(
+    "corrupt",
+    `the data folder ${directory} is damaged at ${place}: ${reason}; ` +
+      "restore the folder from a backup, and check the disk",
+  );
 }
 
 /** LMDB's codes for a file that is not what it wrote, and for states that only such a file leads to. */

@@ -1,27 +1,40 @@
 /** Reading a data folder once, at start: what each group had promised, accepted and checkpointed. */
 import { assert, present } from "../base/assert.ts";
-import type { Ballot, GroupId, Slot } from "../base/ids.ts";
+import type { Ballot, GroupId, NodeId, Slot } from "../base/ids.ts";
 import type { AcceptedRecord, Recovery } from "../base/ports.ts";
-import { decodePromise, decodeTurn } from "../wire/log-codec.ts";
 import { isIntact } from "../wire/state-codec.ts";
 import type { Environment, Table } from "./environment.ts";
+import type { OpenFolder } from "./folder.ts";
 import {
+  BOOT_KEY,
   CHECKPOINT_KIND,
+  decodeBoot,
   decodeCheckpoint,
+  decodeLogHead,
+  decodePeer,
   groupKey,
-  PROMISE_KIND,
+  isPeerKey,
+  LOG_KEY,
   readOrderedKey,
   type CheckpointHead,
+  type LogHead,
+  type Side,
 } from "./format.ts";
 import { LogIndex } from "./log-index.ts";
-import { isDamage, StorageOpenError } from "./open-error.ts";
+import { readLog, type LogEnd } from "./log-reader.ts";
+import { frameSeed, segmentName } from "./log-segment.ts";
+import { corrupt, isDamage, type StorageOpenError } from "./open-error.ts";
 
 const CHECKSUM_FAULT = "its checksum does not match";
 
+type Checkpoint = { readonly head: CheckpointHead; readonly meta: Uint8Array } | null;
+
 interface RecoveredGroup {
-  readonly promise: Ballot;
-  readonly checkpoint: { readonly head: CheckpointHead; readonly meta: Uint8Array } | null;
+  promise: Ballot;
+  readonly checkpoint: Checkpoint;
   readonly log: AcceptedRecord[];
+  /** By slot: the highest ballot in `log`. */
+  readonly ballots: Map<Slot, Ballot>;
 }
 
 /** What was read; the state rows are still in the environment and are read when asked for. */
@@ -53,7 +66,8 @@ export class LmdbRecovery implements Recovery {
   /** Throws {@link StorageOpenError} `corrupt` at a damaged row, or when one is missing. */
   rows(group: GroupId, visit: (row: number, bytes: Uint8Array) => void): void {
     const environment = present(this.#environment, "rows are read before the first commit");
-    const table = present(environment.rows[group], "the group exists");
+    const side = this.#of(group).checkpoint?.head.side ?? 0;
+    const table = present(environment.rows[group], "the group exists")[side];
     const place = `the state of group ${group}`;
     readNumbered(table, this.#directory, place, (row, value) => {
       if (!isIntact(value)) {
@@ -85,48 +99,94 @@ export class LmdbRecovery implements Recovery {
 export interface Scan {
   readonly recovery: LmdbRecovery;
   readonly index: LogIndex;
-  /** Of the last turn ever stored, or 0. */
-  readonly lastSequence: number;
+  readonly logHead: LogHead;
+  readonly logEnd: LogEnd;
+  /** Of the start before. */
+  readonly boot: number;
+  readonly peers: ReadonlyMap<NodeId, string>;
+  /** By group. */
+  readonly sides: readonly Side[];
+  readonly promises: readonly Ballot[];
 }
 
-/** Reads the groups' values and the whole log. Throws {@link StorageOpenError} `corrupt`. */
-export function scan(environment: Environment, directory: string): Scan {
-  const groups = readGroups(environment, directory);
-  const index = new LogIndex(groups.length);
-  let lastSequence = 0;
-  readNumbered(environment.log, directory, "the log", (sequence, value) => {
-    lastSequence = sequence;
-    const turn = decodeTurn(value);
-    if (typeof turn === "string") throw corrupt(directory, `turn ${lastSequence} of the log`, turn);
-    if (turn.sequence !== lastSequence) {
-      throw corrupt(directory, `turn ${lastSequence} of the log`, `it says ${turn.sequence}`);
-    }
-    for (const record of turn.records) {
-      const group = groups[record.group];
-      if (group === undefined) {
-        const place = `turn ${lastSequence} of the log`;
-        throw corrupt(directory, place, `it names group ${record.group}`);
-      }
-      if (record.slot > (group.checkpoint?.head.cutThrough ?? 0)) group.log.push(record);
-    }
-    index.add(lastSequence, turn.records);
+/** Reads everything but the rows. Throws {@link StorageOpenError} `corrupt`; changes nothing. */
+export function scan({ environment, meta, directory }: OpenFolder): Scan {
+  const { boot, logHead, peers } = readFolderTable(environment, directory);
+  const checkpoints = readGroups(environment, directory);
+  const groups = checkpoints.map((checkpoint): RecoveredGroup => {
+    return { promise: 0, checkpoint, log: [], ballots: new Map() };
   });
+  const index = new LogIndex(groups.length);
   groups.forEach(({ checkpoint }, group) => {
     if (checkpoint !== null) index.cut(group, checkpoint.head.cutThrough);
   });
-  return { recovery: new LmdbRecovery(groups, environment, directory), index, lastSequence };
+  const source = { directory, seed: frameSeed(meta.incarnation), head: logHead };
+  const logEnd = readLog(source, (segment, { sequence, records, promises }) => {
+    const of = (group: GroupId): RecoveredGroup => {
+      const found = groups[group];
+      if (found !== undefined) return found;
+      const place = `turn ${sequence} in ${segmentName(segment)}`;
+      throw corrupt(directory, place, `it names group ${group}`);
+    };
+    for (const { group, ballot } of promises) of(group).promise = ballot;
+    for (const record of records) {
+      const { checkpoint, log, ballots } = of(record.group);
+      if (record.slot <= (checkpoint?.head.cutThrough ?? 0)) continue;
+      // A record that was carried on into a newer segment may come after one that replaced it.
+      if (record.ballot <= (ballots.get(record.slot) ?? -1)) continue;
+      ballots.set(record.slot, record.ballot);
+      // A copy, so that what is needed does not keep the whole segment in memory.
+      const kept = { ...record, value: Uint8Array.from(record.value) };
+      log.push(kept);
+      index.add(segment, [kept]);
+    }
+  });
+  return {
+    recovery: new LmdbRecovery(groups, environment, directory),
+    index,
+    logHead,
+    logEnd,
+    boot,
+    peers,
+    sides: checkpoints.map((checkpoint) => checkpoint?.head.side ?? 0),
+    promises: groups.map(({ promise }) => promise),
+  };
 }
 
-function readGroups(environment: Environment, directory: string): RecoveredGroup[] {
+function readFolderTable(
+  environment: Environment,
+  directory: string,
+): Pick<Scan, "boot" | "logHead" | "peers"> {
+  const read = <T>(key: Uint8Array, place: string, decode: (bytes: Uint8Array) => T | null): T => {
+    const bytes = environment.folder.getBinary(key);
+    const value = bytes === undefined ? null : decode(bytes);
+    if (value === null) throw corrupt(directory, place, "it cannot be read");
+    return value;
+  };
+  return readWhole(environment.folder, directory, "the values of the folder", () => {
+    const boot = read(BOOT_KEY, "the number of starts", decodeBoot);
+    const logHead = read(LOG_KEY, "the extent of the log", decodeLogHead);
+    const peers = new Map<NodeId, string>();
+    let count = 0;
+    for (const { key, value } of environment.folder.getRange({ snapshot: true })) {
+      count += 1;
+      if (!isPeerKey(key)) continue;
+      const peer = decodePeer(value);
+      if (peer === null) throw corrupt(directory, "what is known of a peer", CHECKSUM_FAULT);
+      peers.set(peer.node, peer.incarnation);
+    }
+    return { count, result: { boot, logHead, peers } };
+  });
+}
+
+function readGroups(environment: Environment, directory: string): Checkpoint[] {
   const { groups } = environment;
   return readWhole(groups, directory, "the values of the groups", () => {
-    const recovered = environment.rows.map((_, group) => readGroup(environment, group, directory));
-    let count = 0;
-    for (const { promise, checkpoint } of recovered) {
-      if (promise !== 0) count += 1;
-      if (checkpoint !== null) count += 1;
-    }
-    return { count, result: recovered };
+    const checkpoints = environment.rows.map((_, group) =>
+      readCheckpoint(environment, group, directory),
+    );
+    const count = checkpoints.filter((checkpoint) => checkpoint !== null).length;
+    return { count, result: checkpoints };
   });
 }
 
@@ -174,34 +234,12 @@ function readWhole<T>(
   }
 }
 
-function readGroup(environment: Environment, group: GroupId, directory: string): RecoveredGroup {
-  return {
-    promise: readPromise(environment, group, directory),
-    checkpoint: readCheckpoint(environment, group, directory),
-    log: [],
-  };
-}
-
-function readPromise(environment: Environment, group: GroupId, directory: string): Ballot {
-  const bytes = environment.groups.getBinary(groupKey(group, PROMISE_KIND));
-  if (bytes === undefined) return 0;
-  const promise = decodePromise(bytes);
-  if (typeof promise === "string")
-    throw corrupt(directory, `the promise of group ${group}`, promise);
-  if (promise.group !== group) {
-    throw corrupt(directory, `the promise of group ${group}`, `it says group ${promise.group}`);
-  }
-  return promise.ballot;
-}
-
-function readCheckpoint(
-  environment: Environment,
-  group: GroupId,
-  directory: string,
-): RecoveredGroup["checkpoint"] {
+function readCheckpoint(environment: Environment, group: GroupId, directory: string): Checkpoint {
   const bytes = environment.groups.getBinary(groupKey(group, CHECKPOINT_KIND));
   if (bytes === undefined) {
-    const { entryCount } = environmentRows(environment, group);
+    // A first state from another node is gathered on side 1; what is on side 0 had a checkpoint.
+    const [table] = present(environment.rows[group], "the group exists");
+    const { entryCount } = table.getStats() as { readonly entryCount: number };
     if (entryCount === 0) return null;
     throw corrupt(directory, `the checkpoint of group ${group}`, "it is missing");
   }
@@ -211,17 +249,4 @@ function readCheckpoint(
   }
   assert(checkpoint.head.cutThrough <= checkpoint.head.appliedSlot, "a cut is at most applied");
   return checkpoint;
-}
-
-function environmentRows(environment: Environment, group: GroupId): { entryCount: number } {
-  const table = present(environment.rows[group], "the group exists");
-  return table.getStats() as { entryCount: number };
-}
-
-function corrupt(directory: string, place: string, reason: string): StorageOpenError {
-  return new StorageOpenError(
-    "corrupt",
-    `the data folder ${directory} is damaged at ${place}: ${reason}; ` +
-      "restore the folder from a backup, and check the disk",
-  );
 }

@@ -1,96 +1,101 @@
 /**
- * One transaction as bytes: what the storage hands to its writing thread through shared memory.
+ * One LMDB transaction as bytes: what the storage hands to the thread of the state.
  *
  * ```
- * write = head:u32  key  length:u32 value, for a put
- * head  = table (0 groups, 1 log, 2 rows)  + 256 for a put  + 65536 × group, for rows
+ * write = action:u8 (0 remove, 1 put, 2 clear)  table:varint  key  value
+ * table = 0 folder, 1 groups, 2 + 2 × group + side rows
+ * key   = length:u8 bytes, unless cleared      value = length:u32 bytes, for a put
  * ```
  * It never reaches the disk, so it may change at any time.
  */
-import { assert } from "../base/assert.ts";
+import { assert, present } from "../base/assert.ts";
 import type { ByteWriter } from "../base/bytes.ts";
 import { ByteReader } from "../base/bytes.ts";
 import type { GroupId } from "../base/ids.ts";
-import type { AcceptedRecord, PromiseRecord, RowWrite, StateWrite } from "../base/ports.ts";
-import { writePromise, writeTurn } from "../wire/log-codec.ts";
+import type { RowWrite } from "../base/ports.ts";
 import { SYNCHRONOUS, type Environment, type Table } from "./environment.ts";
 import {
   CHECKPOINT_KIND,
-  GROUP_KEY_BYTES,
+  encodeLogHead,
+  encodePeer,
   groupKey,
-  ORDERED_KEY_BYTES,
-  PROMISE_KIND,
+  LOG_KEY,
+  peerKey,
   writeCheckpointHead,
+  type CheckpointHead,
+  type LogHead,
+  type Peer,
+  type Side,
 } from "./format.ts";
 
-const GROUPS_TABLE = 0;
-const LOG_TABLE = 1;
-const ROWS_TABLE = 2;
 const REMOVE = 0;
-const PUT = 0x100;
-const TABLE_MASK = 0xff;
-const GROUP_SHIFT = 16;
+const PUT = 1;
+const CLEAR = 2;
+const FOLDER_TABLE = 0;
+const GROUPS_TABLE = 1;
+const ROWS_TABLE = 2;
+const ORDERED_KEY_BYTES = 8;
 
-/** Appends the turn of a commit. */
-export function listTurn(
-  writer: ByteWriter,
-  sequence: number,
-  records: readonly AcceptedRecord[],
-): void {
-  listTurnKey(writer, sequence, PUT);
-  const start = beginValue(writer);
-  writeTurn(writer, sequence, records);
-  endValue(writer, start);
+/** Appends what the log must hold. */
+export function listLogHead(writer: ByteWriter, head: LogHead): void {
+  listPut(writer, FOLDER_TABLE, LOG_KEY);
+  listValue(writer, encodeLogHead(head));
 }
 
-/** Appends the removal of a turn. */
-export function listTurnRemoval(writer: ByteWriter, sequence: number): void {
-  listTurnKey(writer, sequence, REMOVE);
+/** Appends what is known of another node. */
+export function listPeer(writer: ByteWriter, peer: Peer): void {
+  listPut(writer, FOLDER_TABLE, peerKey(peer.node));
+  listValue(writer, encodePeer(peer));
 }
 
-/** Appends a promise. */
-export function listPromise(writer: ByteWriter, promise: PromiseRecord): void {
-  listGroupKey(writer, promise.group, PROMISE_KIND);
-  const start = beginValue(writer);
-  writePromise(writer, promise);
-  endValue(writer, start);
-}
-
-/** Appends a checkpoint: its head, the machine's meta, and all rows. */
-export function listState(writer: ByteWriter, state: StateWrite): void {
-  listGroupKey(writer, state.group, CHECKPOINT_KIND);
-  const start = beginValue(writer);
-  writeCheckpointHead(writer, state);
-  writer.bytes(state.meta);
-  endValue(writer, start);
-  for (const row of state.rows) listRow(writer, state.group, row);
-}
-
-function listRow(writer: ByteWriter, group: GroupId, { row, bytes }: RowWrite): void {
-  writer.u32(ROWS_TABLE | (bytes === null ? REMOVE : PUT) | (group << GROUP_SHIFT));
-  writer.ordered(row);
-  if (bytes === null) return;
-  writer.u32(bytes.length);
-  writer.bytes(bytes);
-}
-
-function listTurnKey(writer: ByteWriter, sequence: number, action: number): void {
-  writer.u32(LOG_TABLE | action);
-  writer.ordered(sequence);
-}
-
-function listGroupKey(writer: ByteWriter, group: GroupId, kind: number): void {
-  writer.u32(GROUPS_TABLE | PUT);
-  writer.bytes(groupKey(group, kind));
-}
-
-function beginValue(writer: ByteWriter): number {
+/** Appends a checkpoint without its rows: its head and the meta. */
+export function listCheckpoint(writer: ByteWriter, head: CheckpointHead, meta: Uint8Array): void {
+  listPut(writer, GROUPS_TABLE, groupKey(head.group, CHECKPOINT_KIND));
   writer.u32(0);
-  return writer.length;
+  const start = writer.length;
+  writeCheckpointHead(writer, head);
+  writer.bytes(meta);
+  writer.putU32(start - 4, writer.length - start);
 }
 
-function endValue(writer: ByteWriter, start: number): void {
-  writer.putU32(start - 4, writer.length - start);
+/** Where rows are. */
+export interface RowsPlace {
+  readonly group: GroupId;
+  readonly side: Side;
+}
+
+/** Appends rows that are put or removed. */
+export function listRows(
+  writer: ByteWriter,
+  { group, side }: RowsPlace,
+  rows: readonly RowWrite[],
+): void {
+  const table = ROWS_TABLE + 2 * group + side;
+  for (const { row, bytes } of rows) {
+    writer.u8(bytes === null ? REMOVE : PUT);
+    writer.varint(table);
+    writer.u8(ORDERED_KEY_BYTES);
+    writer.ordered(row);
+    if (bytes !== null) listValue(writer, bytes);
+  }
+}
+
+/** Appends the removal of all rows of a place. */
+export function listClear(writer: ByteWriter, { group, side }: RowsPlace): void {
+  writer.u8(CLEAR);
+  writer.varint(ROWS_TABLE + 2 * group + side);
+}
+
+function listPut(writer: ByteWriter, table: number, key: Uint8Array): void {
+  writer.u8(PUT);
+  writer.varint(table);
+  writer.u8(key.length);
+  writer.bytes(key);
+}
+
+function listValue(writer: ByteWriter, value: Uint8Array): void {
+  writer.u32(value.length);
+  writer.bytes(value);
 }
 
 /**
@@ -101,23 +106,24 @@ export function runWriteList(environment: Environment, list: Uint8Array): void {
   environment.root.transactionSync(() => {
     const reader = new ByteReader(list);
     while (reader.remaining > 0) {
-      const head = reader.u32();
-      const table = tableOf(environment, head);
-      const key = reader.bytes(
-        (head & TABLE_MASK) === GROUPS_TABLE ? GROUP_KEY_BYTES : ORDERED_KEY_BYTES,
-      );
-      if ((head & PUT) === 0) table.removeSync(key);
-      else table.putSync(key, reader.bytes(reader.u32()));
+      const action = reader.u8();
+      const table = tableOf(environment, reader.varint());
+      if (action === CLEAR) {
+        table.clearSync();
+        continue;
+      }
+      const key = reader.bytes(reader.u8());
+      if (action === PUT) table.putSync(key, reader.bytes(reader.u32()));
+      else table.removeSync(key);
     }
     assert(reader.finished(), "a write list is well-formed");
   }, SYNCHRONOUS);
 }
 
-function tableOf(environment: Environment, head: number): Table {
-  const table = head & TABLE_MASK;
-  if (table === LOG_TABLE) return environment.log;
+function tableOf(environment: Environment, table: number): Table {
+  if (table === FOLDER_TABLE) return environment.folder;
   if (table === GROUPS_TABLE) return environment.groups;
-  const rows = environment.rows[head >>> GROUP_SHIFT];
-  assert(table === ROWS_TABLE && rows !== undefined, "a write names a table that exists");
-  return rows;
+  const index = table - ROWS_TABLE;
+  const sides = present(environment.rows[Math.floor(index / 2)], "the group exists");
+  return sides[index % 2 === 0 ? 0 : 1];
 }

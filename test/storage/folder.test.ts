@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -12,13 +13,31 @@ import { join } from "node:path";
 import { open } from "lmdb";
 import { openRoot, openTable, SYNCHRONOUS } from "../../src/storage/environment.ts";
 import { openStorage } from "../../src/storage/lmdb-storage.ts";
+import { released } from "../support/golden.ts";
 import { suite } from "../support/suite.ts";
-import { accepted, commit, logOf, META, refusal, withFolder, withStorage } from "./support.ts";
+import {
+  accepted,
+  checkpoint,
+  commit,
+  logOf,
+  META,
+  refusal,
+  stringRow,
+  withFolder,
+  withStorage,
+} from "./support.ts";
 
 async function create(directory: string): Promise<void> {
   await withStorage(directory, async ({ storage }) => {
     await commit(storage, { log: [accepted(0, 1)] });
   });
+}
+
+/** Names of files but for segments of the log, of which one more or less may be ready. */
+function otherFiles(directory: string): string[] {
+  return readdirSync(directory)
+    .filter((name) => !name.startsWith("log-"))
+    .sort();
 }
 
 suite(
@@ -51,7 +70,7 @@ suite(
         assert.is(node.code, "other-node");
         assert.is(groups.code, "other-groups");
         assert.match(groups.message, /has 4 groups, not 8; .*--groups 4/);
-        assert.equal(readdirSync(directory).sort(), ["data.mdb", "lock.mdb"]);
+        assert.equal(otherFiles(directory), ["data.mdb", "lock.mdb"]);
       }));
 
     test("a folder with other files is refused and left as it is", () =>
@@ -103,13 +122,39 @@ suite(
         const { code, message } = await refusal(directory);
 
         assert.is(code, "newer-format");
-        assert.match(message, /has format 7, .* up to 1/);
+        assert.match(message, /has format 7, .* reads 2/);
+      }));
+
+    test("a folder of format 1 is refused with what to do", () =>
+      withFolder(async (directory) => {
+        await create(directory);
+        const root = openRoot(directory, META.groups);
+        openTable(root, "folder", false)?.putSync(Buffer.from("meta"), released("folder-v1/meta"));
+        await root.close();
+
+        const { code, message } = await refusal(directory);
+
+        assert.is(code, "older-format");
+        assert.match(message, /has format 1 .* start with a new or an empty folder/);
+      }));
+
+    test("segments of a log without the data file are damage, not another's files", () =>
+      withFolder(async (directory) => {
+        await create(directory);
+        rmSync(join(directory, "data.mdb"));
+
+        const { code, message } = await refusal(directory);
+
+        assert.is(code, "corrupt");
+        assert.match(message, /data\.mdb is missing/);
       }));
 
     test("a data file that was cut short is refused, not touched until a signal comes", () =>
       withFolder(async (directory) => {
         await withStorage(directory, async ({ storage }) => {
-          await commit(storage, { log: [accepted(0, 1, 1_000_000)] });
+          await commit(storage, {
+            state: [checkpoint(0, 1, [stringRow(1, "v".repeat(1_000_000))])],
+          });
         });
         truncateSync(join(directory, "data.mdb"), 64 * 1024);
 
@@ -123,15 +168,15 @@ suite(
       withFolder(async (directory) => {
         await create(directory);
         const root = openRoot(directory, META.groups);
-        const log = openTable(root, "log", false);
-        assert.ok(log);
-        const key = Uint8Array.of(255);
-        root.transactionSync(() => log.putSync(key, new Uint8Array(1_000_000)), SYNCHRONOUS);
+        const rows = openTable(root, "rows-0-0", false);
+        assert.ok(rows);
+        const key = new Uint8Array(8).fill(1);
+        root.transactionSync(() => rows.putSync(key, new Uint8Array(1_000_000)), SYNCHRONOUS);
         // The pages come free, and the ones in use move away from the end.
         for (let turn = 0; turn < 4; turn += 1) {
-          root.transactionSync(() => log.putSync(key, new Uint8Array(turn)), SYNCHRONOUS);
+          root.transactionSync(() => rows.putSync(key, new Uint8Array(turn)), SYNCHRONOUS);
         }
-        root.transactionSync(() => log.removeSync(key), SYNCHRONOUS);
+        root.transactionSync(() => rows.removeSync(key), SYNCHRONOUS);
         await root.close();
         // Pages at the end that nothing uses, as if they had never been written.
         const file = join(directory, "data.mdb");
@@ -151,7 +196,9 @@ suite(
     test("a refused data file that was cut short stays as it is", () =>
       withFolder(async (directory) => {
         await withStorage(directory, async ({ storage }) => {
-          await commit(storage, { log: [accepted(0, 1, 1_000_000)] });
+          await commit(storage, {
+            state: [checkpoint(0, 1, [stringRow(1, "v".repeat(1_000_000))])],
+          });
         });
         for (const bytes of [64 * 1024, 12 * 1024]) {
           truncateSync(join(directory, "data.mdb"), bytes);
@@ -159,7 +206,7 @@ suite(
           assert.is((await refusal(directory)).code, "corrupt");
 
           assert.is(statSync(join(directory, "data.mdb")).size, bytes);
-          assert.equal(readdirSync(directory).sort(), ["data.mdb", "lock.mdb"]);
+          assert.equal(otherFiles(directory), ["data.mdb", "lock.mdb"]);
         }
       }));
 
@@ -178,11 +225,11 @@ suite(
       withFolder(async (directory) => {
         const first = await openStorage({ directory, create: META });
         await commit(first.storage, { log: [accepted(0, 1)] });
-        const before = readdirSync(directory).sort();
+        const before = otherFiles(directory);
 
         const { code, message } = await refusal(directory);
         await commit(first.storage, { log: [accepted(0, 2)] });
-        const after = readdirSync(directory).sort();
+        const after = otherFiles(directory);
         await first.storage.close();
 
         assert.is(code, "locked");
@@ -212,7 +259,7 @@ suite(
           await commit(storage, { log: [accepted(0, 1)] });
           assert.is((await refusal(directory)).code, "locked");
         });
-        assert.equal(readdirSync(directory).sort(), ["data.mdb", "lock.mdb"]);
+        assert.equal(otherFiles(directory), ["data.mdb", "lock.mdb"]);
       }));
 
     test("an owner's record that cannot be written leaves nothing of it behind", () =>
@@ -222,7 +269,7 @@ suite(
 
         assert.is((await refusal(directory)).code, "unwritable");
 
-        assert.equal(readdirSync(directory).sort(), ["data.mdb", "lock.mdb", "owner.json"]);
+        assert.equal(otherFiles(directory), ["data.mdb", "lock.mdb", "owner.json"]);
       }));
 
     test("a start that was interrupted before it wrote anything leaves a folder that opens", () =>

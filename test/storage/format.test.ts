@@ -2,14 +2,20 @@
 import * as assert from "uvu/assert";
 import { ByteWriter } from "../../src/base/bytes.ts";
 import {
+  decodeBoot,
   decodeCheckpoint,
   decodeFolderMeta,
+  decodeLogHead,
+  decodePeer,
+  encodeBoot,
   encodeFolderMeta,
+  encodeLogHead,
+  encodePeer,
   readOrderedKey,
   writeCheckpointHead,
   type CheckpointHead,
 } from "../../src/storage/format.ts";
-import { golden } from "../support/golden.ts";
+import { golden, released } from "../support/golden.ts";
 import { suite } from "../support/suite.ts";
 import { bitFlips, truncations } from "../wire/damage.ts";
 import { META } from "./support.ts";
@@ -33,11 +39,31 @@ suite("storage/format", (test) => {
   });
 
   test("a later format is told by its number, whatever follows", () => {
-    assert.equal(decodeFolderMeta(Uint8Array.of(2, 255, 255)), { kind: "newer", format: 2 });
+    assert.equal(decodeFolderMeta(Uint8Array.of(3, 255, 255)), { kind: "newer", format: 3 });
+  });
+
+  test("the folder's own values come back as they were; cut off or flipped they are refused", () => {
+    const check = <T>(
+      value: T,
+      encode: (value: T) => Uint8Array,
+      decode: (bytes: Uint8Array) => T | null,
+    ): void => {
+      const bytes = encode(value);
+      assert.equal(decode(bytes), value);
+      for (const part of truncations(bytes)) assert.is(decode(part), null);
+      for (const [flipped, bit] of bitFlips(bytes)) assert.is(decode(flipped), null, `bit ${bit}`);
+    };
+    check(1_000, encodeBoot, decodeBoot);
+    check(
+      { firstSegment: 3, firstSequence: 1_000, lastSequence: 2 ** 40 },
+      encodeLogHead,
+      decodeLogHead,
+    );
+    check({ node: 300, incarnation: "00ff" }, encodePeer, decodePeer);
   });
 
   test("a checkpoint comes back as it was; a flipped bit in its head is refused", () => {
-    const head = { group: 3, appliedSlot: 2 ** 40, cutThrough: 2 ** 40 - 1 };
+    const head = { group: 3, appliedSlot: 2 ** 40, cutThrough: 2 ** 40 - 1, side: 1 as const };
     const meta = Uint8Array.of(1, 2, 3);
     const bytes = encodeCheckpoint(head, meta);
 
@@ -61,15 +87,42 @@ suite("storage/format", (test) => {
     assert.is(readOrderedKey(new Uint8Array(8).fill(255)), null);
   });
 
-  test("the golden values of version 1 are read as they were meant, and written alike", () => {
-    const head = { group: 2, appliedSlot: 1_000_000, cutThrough: 999_000 };
-    const folder = golden("folder-v1/meta", () => encodeFolderMeta(META));
-    const checkpoint = golden("folder-v1/checkpoint", () =>
+  test("a folder of format 1, never released, is told by its number", () => {
+    assert.equal(decodeFolderMeta(released("folder-v1/meta")), { kind: "older", format: 1 });
+    assert.is(decodeCheckpoint(released("folder-v1/checkpoint")), null);
+  });
+
+  test("the golden values of format 2 are read as they were meant, and written alike", () => {
+    const head = { group: 2, appliedSlot: 1_000_000, cutThrough: 999_000, side: 1 as const };
+    const same = <T>(
+      name: string,
+      value: T,
+      encode: (value: T) => Uint8Array,
+      decode: (bytes: Uint8Array) => unknown,
+    ): void => {
+      const bytes = golden(`folder-v2/${name}`, () => encode(value));
+      assert.equal(decode(bytes), value);
+      assert.equal(encode(value), bytes);
+    };
+    const members = { ...META, initialMembers: "1=a.example:7379,2=b.example:7379" };
+
+    same(
+      "meta",
+      { kind: "meta", meta: members },
+      ({ meta }) => encodeFolderMeta(meta),
+      decodeFolderMeta,
+    );
+    same("boot", 1_000, encodeBoot, decodeBoot);
+    same(
+      "log",
+      { firstSegment: 3, firstSequence: 1_000, lastSequence: 2_000 },
+      encodeLogHead,
+      decodeLogHead,
+    );
+    same("peer", { node: 2, incarnation: "fedcba9876543210" }, encodePeer, decodePeer);
+    const checkpoint = golden("folder-v2/checkpoint", () =>
       encodeCheckpoint(head, Uint8Array.of(9)),
     );
-
-    assert.equal(decodeFolderMeta(folder), { kind: "meta", meta: META });
-    assert.equal(encodeFolderMeta(META), folder);
     assert.equal(decodeCheckpoint(checkpoint)?.head, head);
     assert.equal(encodeCheckpoint(head, Uint8Array.of(9)), checkpoint);
   });

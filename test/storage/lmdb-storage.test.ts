@@ -1,7 +1,10 @@
 /** The storage behind its port: what was committed is there after a reopen, and nothing else. */
 import * as assert from "uvu/assert";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { open } from "lmdb";
 import { BugError } from "../../src/base/assert.ts";
+import { segmentName } from "../../src/storage/log-segment.ts";
 import { StorageOpenError } from "../../src/storage/lmdb-storage.ts";
 import { encodeStateRow } from "../../src/wire/state-codec.ts";
 import { suite } from "../support/suite.ts";
@@ -137,21 +140,16 @@ suite(
           await commit(storage, { log: [accepted(0, 1), accepted(1, 1)] });
           await commit(storage, { log: [accepted(0, 2)] });
           await commit(storage, { log: [accepted(0, 3)], state: [checkpoint(0, 2)] });
-          assert.is(storage.statistics().removableTurns, 1);
         });
 
         await withStorage(directory, async (opened) => {
           assert.equal(logOf(opened, 0), [accepted(0, 3)]);
           assert.equal(logOf(opened, 1), [accepted(1, 1)]);
-          assert.is(opened.storage.statistics().removableTurns, 1);
-          await commit(opened.storage, { state: [checkpoint(1, 1)] });
-          await commit(opened.storage, { state: [checkpoint(0, 3)] });
-          await commit(opened.storage, { state: [checkpoint(2, 1)] });
-          assert.is(opened.storage.statistics().removableTurns, 0);
+          await commit(opened.storage, { state: [checkpoint(1, 1), checkpoint(0, 3)] });
           assert.is(opened.storage.logBytes(0), 0);
+          assert.is(opened.storage.logBytes(1), 0);
         });
         await withStorage(directory, async (opened) => {
-          assert.is(opened.storage.statistics().removableTurns, 0, "they are gone from the disk");
           assert.equal(logOf(opened, 0), []);
           await commit(opened.storage, { log: [accepted(0, 4)] });
         });
@@ -234,18 +232,21 @@ suite(
           await commit(storage, { log: [accepted(2, 41)] });
           await commit(storage, { log: [accepted(2, 42)] });
         });
-        await tamper(directory, "log", (bytes) => {
-          bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
-        });
+        const path = join(directory, segmentName(1));
+        const bytes = readFileSync(path);
+        const at = bytes.indexOf(accepted(2, 41).value);
+        bytes[at] = (bytes[at] ?? 0) ^ 1;
+        writeFileSync(path, bytes);
 
         for (let times = 0; times < 2; times++) {
           const { code, message } = await refusal(directory);
           assert.is(code, "corrupt");
-          assert.match(message, /turn 1 of the log: .*group 2, slot 41.* restore/);
+          assert.match(message, /log-0000000001\.plx, byte 32: .*group 2, slot 41.* restore/);
         }
+        assert.equal(readFileSync(path), bytes);
       }));
 
-    test("a damaged promise, checkpoint or row is refused by its place", () =>
+    test("a damaged checkpoint, row or value of the folder is refused by its place", () =>
       withFolder(async (directory) => {
         await withStorage(directory, async ({ storage }) => {
           await commit(storage, { state: [checkpoint(1, 9, [stringRow(5)])] });
@@ -254,7 +255,7 @@ suite(
           bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 0x80;
         };
 
-        await tamper(directory, "rows-1", flip);
+        await tamper(directory, "rows-1-0", flip);
         await withStorage(directory, (opened) => {
           assert.throws(
             () => rowsOf(opened, 1),
@@ -264,6 +265,9 @@ suite(
         });
         await tamper(directory, "groups", flip);
         assert.match((await refusal(directory)).message, /the checkpoint of group 1/);
+        // The first key of the folder's table is `boot`.
+        await tamper(directory, "folder", flip);
+        assert.match((await refusal(directory)).message, /the number of starts/);
       }));
   },
   { timeoutMs: 20_000 },

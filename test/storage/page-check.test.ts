@@ -28,7 +28,7 @@ async function write(
     for (let number = 1; number <= commits; number++) {
       const large = number % 40 === 0;
       const rows = [0, 1, 2, 3, 4].map((row) =>
-        stringRow(number * 5 + row, "v".repeat(large ? 9_000 : 20)),
+        stringRow(number * 5 + row, "v".repeat(large ? 9_000 : 400)),
       );
       const removed = number > 60 ? [0, 1, 2, 3].map((row) => (number - 60) * 5 + row) : [];
       const group = number % META.groups;

@@ -18,7 +18,12 @@ export const META: FolderMeta = {
   nodeId: 1,
   groups: 4,
   createdBy: "0.1.0",
+  incarnation: "0123456789abcdef",
+  initialMembers: "",
 };
+
+/** Segments of the tests: short, so that many of them can be filled and deleted. */
+export const SEGMENT_BYTES = 64 * 1024;
 
 /** Runs `body` with the path of a data folder that does not exist yet. */
 export function withFolder(body: (directory: string) => Promise<void>): Promise<void> {
@@ -31,7 +36,12 @@ export async function withStorage<T>(
   body: (opened: OpenedStorage) => T | Promise<T>,
   options: Partial<StorageOptions> = {},
 ): Promise<T> {
-  const opened = await openStorage({ directory, create: META, ...options });
+  const opened = await openStorage({
+    directory,
+    create: META,
+    segmentBytes: SEGMENT_BYTES,
+    ...options,
+  });
   try {
     return await body(opened);
   } finally {
