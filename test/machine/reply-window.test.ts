@@ -37,8 +37,8 @@ function textOf(reply: Reply | undefined): string {
   return (reply as { text: string }).text;
 }
 
-const STRAGGLER = /^UNKNOWN .* not executed now/;
-const TOO_FAR = /^TRYAGAIN .* not executed/;
+const STRAGGLER = /^UNKNOWN .* it was not executed now/;
+const TOO_FAR = /^UNKNOWN .* not executed now: too many/;
 const NOT_KEPT = /^UNKNOWN .* was executed once/;
 
 function windows(disk: Disk): ReplyWindowRow[] {
