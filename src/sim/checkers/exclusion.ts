@@ -1,0 +1,117 @@
+/**
+ * Mutual exclusion as clients live it, in true time: from the moment the answer to an acquire is
+ * there until the client lets go, or its lease, counted from when it *asked*, has run out, nobody
+ * else is told that the lock is theirs. Fencing tokens say the same by order: a later holder's token
+ * is higher, and one grant has one token.
+ */
+import type { Call } from "../history.ts";
+import type { Checker, Step } from "./checker.ts";
+import { Violation } from "./checker.ts";
+
+interface Hold {
+  readonly owner: string;
+  readonly client: number;
+  /** True time up to which the client may act. */
+  untilMs: number;
+}
+
+interface Grant {
+  readonly owner: string;
+  readonly token: bigint;
+}
+
+export class Exclusion implements Checker {
+  readonly name = "one holder at a time, by time and token";
+  readonly #slowest: number;
+  readonly #holds = new Map<string, Hold>();
+  readonly #grants = new Map<string, Grant>();
+
+  /** Clients' clocks may be slow by as much: they use a lease a little shorter, as Redlock says. */
+  constructor(driftPpm: number) {
+    this.#slowest = 1 - (2 * driftPpm) / 1_000_000;
+  }
+
+  onStep(step: Step): void {
+    if (step.kind === "invoked") this.#invoked(step.call);
+    else if (step.kind === "returned" && step.call.outcome === "answered")
+      this.#answered(step.call);
+  }
+
+  #invoked({ action, invokedMs }: Call): void {
+    if (action.kind === "release") {
+      const hold = this.#holds.get(action.key);
+      if (hold?.owner === action.owner) this.#holds.delete(action.key);
+    } else if (action.kind === "extend") {
+      // A shorter lease may replace the longer one from now on.
+      const hold = this.#holds.get(action.key);
+      if (hold?.owner !== action.owner) return;
+      hold.untilMs = Math.min(hold.untilMs, this.#endMs(invokedMs, action.ttlMs));
+    }
+  }
+
+  #answered(call: Call): void {
+    const { action, reply, invokedMs, returnedMs } = call;
+    switch (action.kind) {
+      case "acquire":
+        if (reply !== null) this.#acquired(call, action);
+        break;
+      case "extend": {
+        const hold = this.#holds.get(action.key);
+        if (hold?.owner !== action.owner) break;
+        if (reply === 1) hold.untilMs = this.#endMs(invokedMs, action.ttlMs);
+        else if (hold.untilMs > returnedMs) this.#lost(call, hold);
+        break;
+      }
+      case "token":
+        if (typeof reply === "string") this.#token(call, action.key, BigInt(reply));
+        break;
+      case "release":
+      case "expire":
+      case "add":
+      case "put":
+      case "get":
+      case "get-all":
+      case "ttl":
+        break;
+    }
+  }
+
+  #acquired(call: Call, action: Extract<Call["action"], { kind: "acquire" }>): void {
+    const { key, owner, ttlMs } = action;
+    const { invokedMs, returnedMs, client } = call;
+    const hold = this.#holds.get(key);
+    if (hold !== undefined && hold.untilMs > returnedMs) {
+      throw new Violation(
+        this.name,
+        `client ${client} is told it has ${key}, which client ${hold.client} holds for ${(hold.untilMs - returnedMs).toFixed(1)} ms more`,
+      );
+    }
+    const untilMs = this.#endMs(invokedMs, ttlMs);
+    if (untilMs > returnedMs) this.#holds.set(key, { owner, client, untilMs });
+  }
+
+  /** A token read by a holder while it surely held. */
+  #token(call: Call, key: string, token: bigint): void {
+    const hold = this.#holds.get(key);
+    if (hold?.client !== call.client || hold.untilMs <= call.returnedMs) return;
+    const before = this.#grants.get(key);
+    if (before !== undefined && before.owner !== hold.owner && token <= before.token) {
+      throw new Violation(this.name, `the token of ${key} goes from ${before.token} to ${token}`);
+    }
+    if (before?.owner === hold.owner && token !== before.token) {
+      throw new Violation(this.name, `one grant of ${key} has ${before.token} and ${token}`);
+    }
+    this.#grants.set(key, { owner: hold.owner, token });
+  }
+
+  #lost(call: Call, hold: Hold): void {
+    throw new Violation(
+      this.name,
+      `client ${call.client} cannot extend ${hold.owner}, which it holds for ${(hold.untilMs - call.returnedMs).toFixed(1)} ms more`,
+    );
+  }
+
+  #endMs(fromMs: number, ttlMs: number): number {
+    return fromMs + ttlMs * this.#slowest - 1;
+  }
+}

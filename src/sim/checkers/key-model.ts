@@ -1,0 +1,116 @@
+/**
+ * What one key is to its clients: a value that is written, locked, counted, and that may run out.
+ *
+ * A key may run out only after its lease has passed on the true clock, counted from the moment at
+ * which its client *asked*; when it does after that is the cluster's business, since a lease may
+ * outlive its end. So a state carries the earliest end, and the search may let the key run out at
+ * any moment from then on.
+ */
+import type { Reply } from "../../base/reply.ts";
+import { isError, OK } from "../../base/reply.ts";
+import type { Action, Call } from "../history.ts";
+
+export interface KeyState {
+  readonly value: string | null;
+  /** True time before which the key cannot run out; `Infinity` without a lease. */
+  readonly endMs: number;
+  /** The lease's length and when it was asked for, for what PTTL may answer. */
+  readonly ttlMs: number;
+  readonly fromMs: number;
+}
+
+export const ABSENT: KeyState = { value: null, endMs: Infinity, ttlMs: 0, fromMs: 0 };
+
+/** How far apart group time and true time may run. */
+export interface Tolerance {
+  readonly driftPpm: number;
+}
+
+/** Two stamps, each rounded down. */
+const ROUNDING_MS = 2;
+
+/** Whether the key may have run out at some moment up to `nowMs`. */
+export function mayRunOut(state: KeyState, nowMs: number, { driftPpm }: Tolerance): boolean {
+  if (state.value === null || state.endMs === Infinity) return false;
+  const earlyMs = (state.ttlMs * driftPpm) / 1_000_000 + ROUNDING_MS;
+  return nowMs >= state.endMs - earlyMs;
+}
+
+/** Whether an action leaves every state as it is. */
+export function onlyReads(action: Action): boolean {
+  return (
+    action.kind === "get" ||
+    action.kind === "get-all" ||
+    action.kind === "ttl" ||
+    action.kind === "token"
+  );
+}
+
+/**
+ * The state after `call` took effect on `key` in `state`, or null when its answer cannot have been
+ * given there. A call without an answer may have had any.
+ */
+export function stepKey(
+  state: KeyState,
+  call: Call,
+  key: string,
+  tolerance: Tolerance,
+): KeyState | null {
+  const { action, reply } = call;
+  const open = call.outcome !== "answered";
+  const answers = (expected: Reply): boolean => open || reply === expected;
+  switch (action.kind) {
+    case "acquire":
+      if (state.value !== null) return answers(null) ? state : null;
+      return open || isOk(reply) ? leased(action.owner, call.invokedMs, action.ttlMs) : null;
+    case "release":
+      if (state.value !== action.owner) return answers(0) ? state : null;
+      return answers(1) ? ABSENT : null;
+    case "extend":
+      if (state.value !== action.owner) return answers(0) ? state : null;
+      return answers(1) ? leased(action.owner, call.invokedMs, action.ttlMs) : null;
+    case "expire":
+      if (state.value === null) return answers(0) ? state : null;
+      return answers(1) ? leased(state.value, call.invokedMs, action.ttlMs) : null;
+    case "add": {
+      const sum = Number(state.value ?? "0") + action.by;
+      if (!open && Number(reply) !== sum) return null;
+      return state.value === null
+        ? { value: String(sum), endMs: Infinity, ttlMs: 0, fromMs: 0 }
+        : { ...state, value: String(sum) };
+    }
+    case "put":
+      return open || isOk(reply)
+        ? { value: action.value, endMs: Infinity, ttlMs: 0, fromMs: 0 }
+        : null;
+    case "get":
+      return answers(state.value) ? state : null;
+    case "get-all": {
+      if (open) return state;
+      const place = action.keys.indexOf(key);
+      return Array.isArray(reply) && reply[place] === state.value ? state : null;
+    }
+    case "ttl":
+      return open || ttlFits(state, call, tolerance) ? state : null;
+    case "token":
+      return open || (typeof reply === "string") === (state.value !== null) ? state : null;
+  }
+}
+
+function leased(value: string, fromMs: number, ttlMs: number): KeyState {
+  return { value, endMs: fromMs + ttlMs, ttlMs, fromMs };
+}
+
+function isOk(reply: Reply): boolean {
+  return reply === OK || (typeof reply === "object" && reply !== null && !isError(reply));
+}
+
+/** At most the whole lease is left, and at least what true time since the asking has not used up. */
+function ttlFits(state: KeyState, call: Call, { driftPpm }: Tolerance): boolean {
+  const { reply } = call;
+  if (state.value === null) return reply === -2;
+  if (state.endMs === Infinity) return reply === -1;
+  if (typeof reply !== "number" || reply < 0 || reply > state.ttlMs) return false;
+  const passedMs = (call.returnedMs - state.fromMs) * (1 + driftPpm / 1_000_000);
+  return reply >= state.ttlMs - passedMs - ROUNDING_MS;
+}

@@ -1,0 +1,42 @@
+/**
+ * Looking over the shoulder of production objects: what a group proposes and decides and what its
+ * machine applies is told to the witness, and nothing is changed. Done from outside, by wrapping
+ * three methods of each object, so that production code knows nothing of being watched.
+ */
+import type { GroupId, Slot } from "../base/ids.ts";
+import type { Reply } from "../base/reply.ts";
+import type { Entry } from "../machine/entry.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { Effect } from "../paxos/effects.ts";
+import type { PaxosGroup } from "../paxos/group.ts";
+
+export interface GroupWitness {
+  proposed(group: GroupId, slot: Slot, value: Uint8Array): void;
+  effect(group: GroupId, effect: Effect): void;
+  applied(group: GroupId, slot: Slot, entry: Entry, replies: readonly Reply[], of: Machine): void;
+}
+
+export function observePaxos(group: GroupId, paxos: PaxosGroup, witness: GroupWitness): void {
+  const propose = paxos.propose.bind(paxos);
+  const takeEffects = paxos.takeEffects.bind(paxos);
+  paxos.propose = (value) => {
+    const slot = propose(value);
+    witness.proposed(group, slot, value);
+    return slot;
+  };
+  paxos.takeEffects = () => {
+    const effects = takeEffects();
+    for (const effect of effects) witness.effect(group, effect);
+    return effects;
+  };
+}
+
+export function observeMachine(group: GroupId, machine: Machine, witness: GroupWitness): Machine {
+  const apply = machine.apply.bind(machine);
+  machine.apply = (entry, slot, reads) => {
+    const replies = apply(entry, slot, reads);
+    witness.applied(group, slot, entry, replies, machine);
+    return replies;
+  };
+  return machine;
+}

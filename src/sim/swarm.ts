@@ -1,0 +1,100 @@
+/**
+ * What a run is like: drawn from its seed, so that many runs are unlike one another (some kinds of
+ * faults are off altogether), and printed before the first event. Flags override what is drawn.
+ */
+import type { Prng } from "../base/prng.ts";
+
+export const FAULT_KINDS = [
+  "network",
+  "disk",
+  "clock",
+  "crash",
+  "pause",
+  "handover",
+  "members",
+] as const;
+
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+export interface Swarm {
+  readonly nodes: number;
+  readonly groups: number;
+  /** Virtual milliseconds under faults. */
+  readonly ticks: number;
+  /** Virtual milliseconds after healing in which the cluster must come to rest. */
+  readonly quietMs: number;
+  readonly faults: readonly FaultKind[];
+  /** Milliseconds between two faults, on average. */
+  readonly faultEveryMs: number;
+  readonly clients: number;
+  readonly locks: number;
+  /** Milliseconds a client waits between two calls, at most. */
+  readonly thinkMs: number;
+  readonly leaseMsLeast: number;
+  readonly leaseMsMost: number;
+  /** How long a client waits before it asks another node. */
+  readonly clientTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly mode: "stream" | "datagram";
+  readonly delayUsMost: number;
+  /** One body in so many is late, lost, doubled; 0 is never. */
+  readonly lateOdds: number;
+  readonly lossOdds: number;
+  readonly doubleOdds: number;
+  readonly diskUsMost: number;
+  readonly slowDiskOdds: number;
+  /** Logs are cut as if they were so many times larger. */
+  readonly logScale: number;
+  readonly turnUs: number;
+  /** The rate of clocks is within this of true, which is what the nodes assume. */
+  readonly driftPpm: number;
+  /** Multiplies what the clocks really do; 1 is as assumed. Above, leases must be seen to break. */
+  readonly driftFactor: number;
+}
+
+/** Beyond what any machine does: the mode in which runs must fail. */
+export const DRIFT_BEYOND = 40;
+
+export function drawSwarm(random: Prng, given: Partial<Swarm>): Swarm {
+  // Each of them is on in two thirds of the runs.
+  const faults = FAULT_KINDS.filter(() => random.chance(2, 3));
+  const mode = random.pick(["stream", "stream", "datagram"] as const);
+  const noisy = given.faults ?? faults;
+  const network = noisy.includes("network");
+  const clock = noisy.includes("clock");
+  const drawn: Swarm = {
+    nodes: random.pick([3, 3, 3, 5]),
+    groups: random.pick([1, 2, 4, 4]),
+    ticks: random.pick([4_000, 6_000, 10_000]),
+    quietMs: 12_000,
+    faults,
+    faultEveryMs: random.pick([100, 250, 600]),
+    clients: random.pick([4, 16, 48]),
+    locks: random.pick([2, 6, 20]),
+    thinkMs: random.pick([0, 4, 30]),
+    leaseMsLeast: 20,
+    leaseMsMost: random.pick([200, 1_000, 4_000]),
+    clientTimeoutMs: random.pick([300, 1_000, 2_500]),
+    requestTimeoutMs: random.pick([800, 2_000]),
+    mode: network ? mode : "stream",
+    delayUsMost: random.pick([300, 1_000, 8_000]),
+    lateOdds: network ? random.pick([0, 15, 100]) : 0,
+    lossOdds: network ? random.pick([0, 12, 100]) : 0,
+    doubleOdds: network ? random.pick([0, 8, 50]) : 0,
+    diskUsMost: random.pick([200, 1_000, 8_000]),
+    slowDiskOdds: noisy.includes("disk") ? random.pick([0, 50]) : 0,
+    logScale: random.pick([1, 200, 2_000]),
+    turnUs: random.pick([0, 50, 300]),
+    driftPpm: clock ? 20_000 : 0,
+    driftFactor: 1,
+  };
+  return { ...drawn, ...given };
+}
+
+/** All options, one per line. */
+export function swarmLines(swarm: Swarm): readonly string[] {
+  return Object.entries(swarm).map(
+    ([name, value]) =>
+      `  ${name.padEnd(18)} ${Array.isArray(value) ? value.join(",") : String(value)}`,
+  );
+}
