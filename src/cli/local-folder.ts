@@ -21,7 +21,7 @@ export interface LocalCluster {
 
 const FILE = "local.json";
 /** What makes a folder the data folder of a single node. */
-const NODE_FILE = /^(data\.mdb|owner\.json|.*\.log-segment|log-[0-9].*)$/;
+const NODE_FILE = /^(data\.mdb|owner\.json|log-\d+\.plx)$/;
 
 /** A folder that cannot be used, in words for a person; nothing in it was touched. */
 export class LocalFolderError extends Error {

@@ -7,7 +7,7 @@
 import { closest } from "../config/closest.ts";
 import { quote } from "../config/values.ts";
 import { VERSION } from "../config/version.ts";
-import { COMMANDS, generalHelp, serveHelp } from "./help.ts";
+import { commandHelp, COMMANDS, generalHelp } from "./help.ts";
 
 /** A wrong command or option. */
 const EXIT_USAGE = 2;
@@ -22,12 +22,12 @@ async function main(argv: readonly string[]): Promise<void> {
   const [command, ...rest] = argv;
   switch (command) {
     case "serve":
-      if (asksForHelp(rest)) {
-        process.stdout.write(serveHelp());
-        return;
-      }
-      // Loaded only now, so that help and version need no logger and no database.
-      return (await import("./serve.ts")).serve(rest);
+    case "local":
+    case "status":
+    case "log":
+      if (asksForHelp(rest)) help([command]);
+      else await run(command, rest);
+      return;
     case "help":
       help(rest);
       return;
@@ -48,11 +48,28 @@ async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
+/** Each command is loaded only now, so that help and version need no logger and no database. */
+async function run(
+  command: "serve" | "local" | "status" | "log",
+  rest: readonly string[],
+): Promise<void> {
+  switch (command) {
+    case "serve":
+      return (await import("./serve.ts")).serve(rest);
+    case "local":
+      return (await import("./local.ts")).local(rest);
+    case "status":
+      return (await import("./status.ts")).status(rest);
+    case "log":
+      return (await import("./log-dump.ts")).log(rest);
+  }
+}
+
 function help(topics: readonly string[]): void {
   const [topic = "help"] = topics;
-  if (topic === "serve") process.stdout.write(serveHelp());
-  else if (COMMANDS.has(topic)) process.stdout.write(generalHelp());
-  else complain(unknownCommand(topic));
+  const text = commandHelp(topic);
+  if (text === null) complain(unknownCommand(topic));
+  else process.stdout.write(text);
 }
 
 function unknownCommand(name: string): string {

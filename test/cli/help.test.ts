@@ -5,13 +5,19 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
-import { COMMANDS, generalHelp, serveHelp } from "../../src/cli/help.ts";
+import { commandHelp, COMMANDS, generalHelp, serveHelp } from "../../src/cli/help.ts";
+import { LOCAL_COMMAND, LOG_DUMP_COMMAND, STATUS_COMMAND } from "../../src/cli/own-commands.ts";
 import type { Option } from "../../src/config/options.ts";
 import { environmentName, OPTIONS } from "../../src/config/options.ts";
 import { describeBounds, describeDefault, describeUnit } from "../../src/config/values.ts";
 import { suite } from "../support/suite.ts";
 
 const options: readonly Option[] = OPTIONS;
+
+function allHelp(): string {
+  const own = [...COMMANDS.keys()].filter((name) => name !== "help").map(commandHelp);
+  return [generalHelp(), ...own].join("\n");
+}
 
 suite("cli/help", (test) => {
   test("general help names every command", () => {
@@ -38,8 +44,22 @@ suite("cli/help", (test) => {
     }
   });
 
+  test("help of every other command has every part of every row of its table", () => {
+    for (const { name, options: own } of [LOCAL_COMMAND, STATUS_COMMAND, LOG_DUMP_COMMAND]) {
+      const text = commandHelp(name.split(" ")[0] ?? "")?.replaceAll(/\s+/g, " ") ?? "";
+      assert.match(text, `paxlock ${name}: `);
+      for (const { name: option, placeholder, meaning, default: value } of own) {
+        const head = `--${option}${placeholder === null ? "" : ` <${placeholder}>`} ${meaning}`;
+        const parts = value === null ? [head] : [head, `Default: ${value}.`];
+        for (const part of parts) assert.ok(text.includes(part), `${name}: ${part}`);
+      }
+    }
+    assert.is(commandHelp("nothing"), null);
+    assert.is(commandHelp("help"), generalHelp());
+  });
+
   test("no line of help is wider than a terminal of 92 columns", () => {
-    for (const line of `${generalHelp()}${serveHelp()}`.split("\n")) {
+    for (const line of allHelp().split("\n")) {
       assert.ok(line.length <= 92, line);
       assert.is(line, line.trimEnd());
     }
@@ -47,7 +67,7 @@ suite("cli/help", (test) => {
 
   test("help is as recorded", () => {
     const path = fileURLToPath(new URL("help.txt", import.meta.url));
-    const text = `${generalHelp()}\n${serveHelp()}`;
+    const text = allHelp();
     if (process.env["REWRITE"] === "1") {
       if (process.env["CI"]) throw new Error("REWRITE is for local use, not for CI");
       writeFileSync(path, text);

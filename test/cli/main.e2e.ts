@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import { generalHelp, serveHelp } from "../../src/cli/help.ts";
+import { generalHelp, localHelp, logHelp, serveHelp, statusHelp } from "../../src/cli/help.ts";
 import { paxlockCommand, runPaxlock } from "../support/paxlock-process.ts";
 import { suite } from "../support/suite.ts";
 import { withTemporaryDirectory } from "../support/temporary-directory.ts";
@@ -29,6 +29,10 @@ suite(
         [["help", "serve"], serveHelp()],
         [["serve", "--help"], serveHelp()],
         [["serve", "--port", "1", "-h"], serveHelp()],
+        [["help", "local"], localHelp()],
+        [["local", "--help"], localHelp()],
+        [["status", "-h"], statusHelp()],
+        [["log", "dump", "--help"], logHelp()],
       ];
       for (const [args, expected] of cases) {
         const { code, stdout, stderr } = await runPaxlock(args);
