@@ -10,6 +10,7 @@ const packages = {
   "redis-server": "redis-server",
   "redis-cli": "redis-tools",
   "redis-benchmark": "redis-tools",
+  openssl: "openssl",
   script: "bsdutils",
   docker: "docker.io",
   "docker-compose": "docker-compose",
