@@ -3,7 +3,8 @@
  * cluster. The arguments are checked here; the replica carries the commands out, and asks the node
  * that can, where this one cannot. Commands of Paxlock's own.
  */
-import { GROUPS_MAX } from "../base/limits.ts";
+import { parseEndpoint } from "../base/address.ts";
+import { GROUPS_MAX, NODE_ID_MAX } from "../base/limits.ts";
 import type { ErrorReply } from "../base/reply.ts";
 import { errorReply } from "../base/reply.ts";
 import { parseInteger } from "./arguments.ts";
@@ -11,11 +12,6 @@ import type { CommandSpec, Plan } from "./contract.ts";
 import { quotingError } from "./errors.ts";
 import { answer } from "./plans.ts";
 import { NO_KEYS } from "./spec.ts";
-
-const NODE_ID_MAX = 255;
-const PORT_MAX = 65_535;
-/** The longest name that DNS knows. */
-const HOST_BYTES_MAX = 253;
 
 /** Reads a node id, or says what is wrong with it. */
 function nodeIdError(text: string): ErrorReply | null {
@@ -33,25 +29,8 @@ function groupError(text: string, groups: number): ErrorReply | null {
 
 /** `host:port`, an IPv6 address in brackets. */
 function addressError(text: string): ErrorReply | null {
-  const colon = text.lastIndexOf(":");
-  const host = text.slice(0, Math.max(colon, 0));
-  const port = parseInteger(text.slice(colon + 1));
-  const hostIsWhole = /^\[[0-9a-fA-F:.]+\]$/.test(host) || /^[0-9a-zA-Z._-]+$/.test(host);
-  if (
-    colon > 0 &&
-    host.length <= HOST_BYTES_MAX &&
-    hostIsWhole &&
-    port !== null &&
-    port >= 1 &&
-    port <= PORT_MAX
-  ) {
-    return null;
-  }
-  return quotingError(
-    "ERR the address of a node is host:port with its peer port, as in 10.0.0.4:16379 or [fd00::4]:16379, not '",
-    text,
-    "'",
-  );
+  const parsed = parseEndpoint(text);
+  return parsed.ok ? null : quotingError("ERR the address '", text, `' ${parsed.problem}`);
 }
 
 /** Refuses, or hands the arguments over as they are: they are what other nodes are sent. */
