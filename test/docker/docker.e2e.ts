@@ -24,8 +24,14 @@ const WAIT_LIMIT_MS = 60_000;
 /** Enough that each node leads the group of some. */
 const KEYS = Array.from({ length: 24 }, (_, index) => `lock-${index}`);
 
-/** A node's container by the name that docker-compose gives it. */
-const container = (service: Service): string => `paxlock_${service}_1`;
+/** The containers by service: their names differ between versions of docker-compose. */
+const containers = new Map<Service, string>();
+
+function container(service: Service): string {
+  const id = containers.get(service);
+  if (id === undefined) throw new Error(`${service} has not been started`);
+  return id;
+}
 
 /** A checkout as it stands after a build, with the packages that are needed to run. */
 function makeContext(folder: string): string {
@@ -111,9 +117,10 @@ suite(
           await engine.docker(["build", ...file, ...build, context], { limitMs: 180_000 });
           await checkImage(engine);
 
-          const compose = async (...args: readonly string[]): Promise<unknown> =>
-            engine.compose(context, args, {});
+          const compose = async (...args: readonly string[]): Promise<string> =>
+            (await engine.compose(context, args)).stdout.trim();
           await compose("up", "--detach", "--no-build");
+          for (const service of NODES) containers.set(service, await compose("ps", "-q", service));
           await untilWell(engine);
           await checkHealth(engine);
           for (const key of KEYS) {

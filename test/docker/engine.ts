@@ -90,13 +90,9 @@ export class Engine {
   }
 
   /** Runs `docker-compose <args>` in a folder. */
-  async compose(
-    folder: string,
-    args: readonly string[],
-    env: Readonly<Record<string, string>>,
-  ): Promise<Output> {
+  async compose(folder: string, args: readonly string[]): Promise<Output> {
     const file = ["--file", join(folder, "docker/compose.yaml"), "--project-name", "paxlock"];
-    return this.#run("docker-compose", [...file, ...args], { limitMs: 120_000, env });
+    return this.#run("docker-compose", [...file, ...args], { limitMs: 120_000 });
   }
 
   /** Runs a program of this machine as if inside a container's network. */
@@ -174,12 +170,7 @@ export class Engine {
     {
       mayFail = false,
       limitMs = 60_000,
-      env = {},
-    }: {
-      readonly mayFail?: boolean;
-      readonly limitMs?: number;
-      readonly env?: Readonly<Record<string, string>>;
-    } = {},
+    }: { readonly mayFail?: boolean; readonly limitMs?: number } = {},
   ): Promise<Output> {
     const child = new ManagedProcess({
       command,
@@ -190,7 +181,6 @@ export class Engine {
         DOCKER_BUILDKIT: "1",
         DOCKER_HOST: `unix://${join(this.#folder, "socket")}`,
         DOCKER_CONFIG: join(this.#folder, "config"),
-        ...env,
       },
     });
     const { code } = await child.waitForExit(limitMs);
