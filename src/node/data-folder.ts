@@ -1,5 +1,6 @@
 /** Opens the data folder of a node and puts what is wrong with it into words for a person. */
 import { randomBytes } from "node:crypto";
+import { formatPeers } from "../base/address.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { VERSION } from "../config/version.ts";
 import type { OpenedStorage, StorageOpenCode } from "../storage/lmdb-storage.ts";
@@ -29,7 +30,7 @@ const START_CODES: Readonly<Record<StorageOpenCode, StartErrorCode>> = {
  * Rejects with a {@link StartError}; nothing is touched then.
  */
 export async function openDataFolder(configuration: Configuration): Promise<DataFolder> {
-  const { directory, clusterId, nodeId, groups, given } = configuration;
+  const { directory, clusterId, nodeId, groups, peers, join, given } = configuration;
   try {
     return await openStorage({
       directory,
@@ -39,7 +40,7 @@ export async function openDataFolder(configuration: Configuration): Promise<Data
         groups,
         createdBy: VERSION,
         incarnation: randomBytes(16).toString("hex"),
-        initialMembers: "",
+        initialMembers: join ? "" : formatPeers(peers),
       },
       expect: {
         ...(clusterId === "" ? {} : { clusterId }),

@@ -1,26 +1,31 @@
 /**
- * The composition root: puts storage, machines, Paxos groups, replica and front door together, and
- * takes them apart again in the reverse order.
+ * The composition root: puts storage, machines, Paxos groups, replica, links to other nodes and front
+ * door together, and takes them apart again in the reverse order.
  */
 import type { AddressInfo } from "node:net";
+import { Prng } from "../base/prng.ts";
 import { groupOfSlot, hashSlot } from "../cluster/hash-slot.ts";
 import { REDIS_VERSION } from "../commands/redis-version.ts";
 import { scriptCommands } from "../commands/script-commands.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { Settings } from "../config/settings.ts";
 import { VERSION } from "../config/version.ts";
-import type { ScriptEngine } from "../machine/script/port.ts";
 import { createLuaEngine } from "../machine/script/engine.ts";
+import type { Member } from "../paxos/members.ts";
 import { Replica } from "../replica/replica.ts";
 import { Dispatcher } from "../server/dispatcher.ts";
 import { Server } from "../server/server.ts";
 import { createServerPort } from "../server/server-port.ts";
+import type { PeerListener } from "../transport/listener.ts";
+import type { PeerTransport } from "../transport/peer-transport.ts";
+import { createTransport, foundingMembers, listenToPeers, logEvent } from "./cluster.ts";
 import { systemClock, systemScheduler } from "./clock.ts";
 import { loadLua } from "./load-lua.ts";
 import type { Logger } from "./log.ts";
 import type { DataFolder } from "./data-folder.ts";
 import { openDataFolder, storageError } from "./data-folder.ts";
-import { recoverGroup } from "./recovery.ts";
+import type { MachineParts } from "./recovery.ts";
+import { newMachine, recoverGroup } from "./recovery.ts";
 import { folderRefusesWrites, listenError } from "./start-error.ts";
 
 /** How long a stopping node waits for clients to take their last replies. */
@@ -55,35 +60,67 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
   const addresses = await listen(server, configuration);
   const port = addresses[0]?.port ?? configuration.port;
   let folder: DataFolder;
+  let peerListener: PeerListener | null = null;
   try {
+    peerListener = await listenToPeers(configuration, log);
     folder = await openDataFolder(configuration);
   } catch (thrown) {
     await server.stopAccepting();
     server.destroyConnections();
+    peerListener?.close();
     throw thrown;
   }
   const { storage, meta } = folder;
   const groups = meta.groups;
   const scripts = createLuaEngine(await loadLua(), { redisVersion: REDIS_VERSION });
-  const replica = new Replica({
-    storage,
-    clock: systemClock,
-    scheduler: systemScheduler,
-    onAnswered: () => {
-      server.flush();
-    },
-    onStorage: (reason) => {
-      if (reason === null) log.info("the disk takes writes again");
-      else log.error({ err: reason }, "a disk commit failed; writes are refused until it works");
-    },
-    compiles: (sha, body) => scripts.compile(sha, body) === null,
-  });
+  const machine: MachineParts = {
+    groups,
+    scripts,
+    commands: scriptCommands,
+    owns: (group, key) => groupOfSlot(hashSlot(key), groups) === group,
+  };
+  let transport: PeerTransport | null = null;
+  let replica: Replica;
   try {
-    recoverGroups(replica, folder, scripts);
+    const members = foundingMembers(configuration, folder);
+    if (peerListener !== null) {
+      transport = createTransport({ configuration, folder, listener: peerListener, log });
+    }
+    replica = new Replica({
+      self: meta.nodeId,
+      boot: folder.boot,
+      cluster: meta.clusterId,
+      version: VERSION,
+      storage,
+      transport,
+      clock: systemClock,
+      scheduler: systemScheduler,
+      timings: {
+        tickMs: configuration.tickMs,
+        requestTimeoutMs: configuration.requestTimeoutMs,
+      },
+      newMachine: (group) => newMachine(machine, group),
+      onAnswered: () => {
+        server.flush();
+      },
+      onStorage: (reason) => {
+        if (reason === null) log.info("the disk takes writes again");
+        else log.error({ err: reason }, "a disk write failed; writes are refused until it works");
+      },
+      onEvent: (event) => {
+        logEvent(log, event);
+      },
+      compiles: (sha, body) => scripts.compile(sha, body) === null,
+    });
+    recoverGroups(replica, { configuration, folder, machine, members });
+    transport?.setPeers(configuration.peers);
     await started(replica, configuration.directory);
+    transport?.start(replica);
   } catch (thrown) {
     await server.stopAccepting();
     server.destroyConnections();
+    if (transport !== null) await transport.close();
+    peerListener?.close();
     await storage.close();
     throw storageError(thrown);
   }
@@ -112,6 +149,7 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
     });
     server.flush();
     await server.drained(STOP_GRACE_MS);
+    await transport?.close();
     await storage.close();
     server.destroyConnections();
     if (failure !== null) throw failure;
@@ -145,23 +183,31 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
 /** Rebuilds all groups; throws when what the folder holds turns out to be damaged. */
 function recoverGroups(
   replica: Replica,
-  { recovery, meta }: DataFolder,
-  scripts: ScriptEngine,
+  parts: {
+    readonly configuration: Configuration;
+    readonly folder: DataFolder;
+    readonly machine: MachineParts;
+    readonly members: readonly Member[];
+  },
 ): void {
-  const groups = meta.groups;
-  for (let id = 0; id < groups; id += 1) {
+  const { configuration, folder, machine, members } = parts;
+  const { meta, recovery, boot } = folder;
+  // Other nodes, and other starts of this one, wait for other times.
+  const random = new Prng(`${meta.incarnation}/${boot}`);
+  for (let id = 0; id < meta.groups; id += 1) {
     replica.addGroup(
       recoverGroup({
         id,
         self: meta.nodeId,
         recovery,
-        clock: systemClock,
-        scripts,
-        commands: scriptCommands,
-        owns: (key) => groupOfSlot(hashSlot(key), groups) === id,
-        ownsEverything: groups === 1,
-        onScriptBodyNeeded: (group, operation, sink) => {
-          replica.retryScript(group, operation, sink);
+        machine,
+        initialMembers: members,
+        random,
+        paxos: {
+          heartbeatTicks: configuration.heartbeatTicks,
+          electionTicksMin: configuration.electionTicksMin,
+          electionTicksMax: configuration.electionTicksMax,
+          leaseMs: configuration.leaderLeaseMs,
         },
       }),
     );

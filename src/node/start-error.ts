@@ -46,9 +46,15 @@ export class StartError extends Error {
  */
 export function listenError(
   thrown: unknown,
-  asked: { readonly address: string; readonly port: number },
+  asked: {
+    readonly address: string;
+    readonly port: number;
+    /** Which options the advice names. */
+    readonly portOption?: string;
+    readonly addressOption?: string;
+  },
 ): unknown {
-  const { port } = asked;
+  const { port, portOption = "--port", addressOption = "--bind" } = asked;
   const address = failedAddress(thrown) ?? asked.address;
   const where = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
   const options = { cause: thrown };
@@ -56,14 +62,14 @@ export function listenError(
     case "EADDRINUSE":
       return new StartError(
         "port-taken",
-        `${where} is taken: another server, perhaps Redis or another Paxlock, listens there; stop it or choose another port with --port`,
+        `${where} is taken: another server, perhaps Redis or another Paxlock, listens there; stop it or choose another port with ${portOption}`,
         options,
       );
     case "EACCES":
     case "EPERM":
       return new StartError(
         "port-forbidden",
-        `this user may not listen on ${where}; choose a port of 1024 or above with --port`,
+        `this user may not listen on ${where}; choose a port of 1024 or above with ${portOption}`,
         options,
       );
     case "EADDRNOTAVAIL":
@@ -71,14 +77,14 @@ export function listenError(
     case "EINVAL":
       return new StartError(
         "address-not-available",
-        `${address} is no address of this machine; choose another with --bind`,
+        `${address} is no address of this machine; choose another with ${addressOption}`,
         options,
       );
     case "ENOTFOUND":
     case "EAI_AGAIN":
       return new StartError(
         "address-not-available",
-        `the host name ${address} has no address; give an IP address with --bind`,
+        `the host name ${address} has no address; give an IP address with ${addressOption}`,
         options,
       );
     default:

@@ -1,33 +1,55 @@
 /**
  * One group on this node: its Paxos log, its lock state, and the commands on their way through.
  *
- *     write ─▶ building batch ─▶ propose (stamped, encoded once) ─▶ in flight, by slot
- *                                                              commit effect ─▶ apply ─▶ sinks
+ *     leads     write ─▶ building batch ─▶ propose (stamped, encoded once) ─▶ in flight, by slot
+ *                                                                    commit effect ─▶ apply ─▶ sinks
+ *     follows   write ─▶ forward queue ─▶ the leader ─▶ sinks
+ *
+ * When this node ceases to lead, what was not proposed goes to the next leader. What was proposed
+ * waits until its slot is decided: if the bytes are its own, it is answered; if not, it never happened
+ * and goes to the next leader too, before everything that came later.
  *
  * The node-wide order of disk commits, sends and applies is {@link Replica}'s business.
  */
 import { assert, present } from "../base/assert.ts";
-import type { GroupId, Millis, Slot } from "../base/ids.ts";
+import type { GroupId, Millis, NodeId, Slot } from "../base/ids.ts";
 import {
+  CATCH_UP_SLOTS_MAX,
   CHECKPOINT_LOG_BYTES,
   CHECKPOINT_ROWS,
   ENTRY_BYTES_MAX,
   ENTRY_OPERATIONS_MAX,
 } from "../base/limits.ts";
-import type { Clock, StateWrite } from "../base/ports.ts";
+import type { StateWrite } from "../base/ports.ts";
 import type { Reply } from "../base/reply.ts";
 import type { Entry } from "../machine/entry.ts";
 import { NO_ORIGINS } from "../machine/entry.ts";
 import type { Machine } from "../machine/machine.ts";
 import { SCRIPT_BODY_NEEDED } from "../machine/machine.ts";
 import type { EvalOperation, Operation } from "../machine/operation.ts";
-import type { Effect } from "../paxos/effects.ts";
+import type { Effect, Role } from "../paxos/effects.ts";
 import type { PaxosGroup } from "../paxos/group.ts";
+import type { Member } from "../paxos/members.ts";
 import { decodeEntry, encodeEntry } from "../wire/entry-codec.ts";
-import { encodeMachineMeta, encodeStateRow } from "../wire/state-codec.ts";
-import type { ReplySink } from "./batch.ts";
-import { Batch } from "./batch.ts";
+import { encodeGroupMeta, encodeStateRow } from "../wire/state-codec.ts";
+import type { BatchVisitor, OriginSink, ReplySink } from "./batch.ts";
+import { Batch, isOriginSink } from "./batch.ts";
+import { CatchUpWindow } from "./catch-up-window.ts";
+import type { ReplicaContext } from "./context.ts";
+import type { ForwardRequest } from "./forwarding.ts";
+import { ForwardQueue } from "./forwarding.ts";
 import { GroupTime } from "./group-time.ts";
+import type { Load } from "./load.ts";
+import type { PendingRead } from "./reads.ts";
+import { QuorumReads } from "./reads.ts";
+import {
+  DISK_TOO_SLOW,
+  NO_LEADER_IN_TIME,
+  NOT_LEADING,
+  READ_LOST,
+  UNDECIDED_IN_TIME,
+} from "./refusals.ts";
+import { Serving } from "./serving.ts";
 
 /** A proposed batch, kept as objects so that the proposer need not decode its own entry. */
 interface InFlight {
@@ -36,13 +58,23 @@ interface InFlight {
   readonly bytes: Uint8Array;
 }
 
-/** How much work something stands for. */
-export interface Weight {
-  readonly operations: number;
-  readonly bytes: number;
+/** A decided slot. */
+export interface Decided {
+  readonly slot: Slot;
+  readonly value: Uint8Array;
+  /** Who is a member from the next slot on, where this one changed that. */
+  readonly members: readonly Member[] | null;
 }
 
-const NOTHING: Weight = { operations: 0, bytes: 0 };
+/** A group as it was found on the disk. */
+export interface RecoveredGroup {
+  readonly id: GroupId;
+  readonly paxos: PaxosGroup;
+  readonly machine: Machine;
+}
+
+/** A batch takes no more requests after this part of their time, so that none waits much too short. */
+const BATCH_AGE_PARTS = 5;
 
 /** Field by field: copying by spread costs a microsecond. */
 function bodiless(operation: EvalOperation): EvalOperation {
@@ -60,12 +92,23 @@ export type ScriptBodyNeeded = (
 export class GroupReplica {
   readonly id: GroupId;
   readonly paxos: PaxosGroup;
-  readonly machine: Machine;
-  readonly #time: GroupTime;
+  readonly forwards: ForwardQueue;
+  readonly serving: Serving;
+  readonly #context: ReplicaContext;
   readonly #onScriptBodyNeeded: ScriptBodyNeeded;
+  readonly #time: GroupTime;
+  readonly #reads = new QuorumReads();
+  readonly #window: CatchUpWindow;
+  #machine: Machine;
+  #members: readonly Member[];
+  #alone: boolean;
+  #role: Role = "follower";
+  #leader: NodeId = 0;
   /** Batches not yet proposed, oldest first; the last one takes new operations. */
   readonly #waiting: Batch[] = [];
   readonly #inFlight = new Map<Slot, InFlight>();
+  /** Batches whose slots went to other values, oldest first. */
+  #lost: Batch[] = [];
   /** The youngest batch in flight. */
   #lastProposed: Batch | null = null;
   /** Batches in flight that may change which scripts the group has. */
@@ -73,76 +116,162 @@ export class GroupReplica {
   /** New entries are stamped only when everything up to this slot is applied (see design, Time). */
   #recoveredThrough: Slot = 0;
   #checkpointedSlot: Slot;
+  #bytesSinceCheckpoint = 0;
+  /** Slots that were decided while a snapshot is being swapped in; null while none is. */
+  #heldBack: Decided[] | null = null;
   /** The replica has this group on its list for the present turn. */
   listed = false;
 
-  constructor(options: {
-    readonly id: GroupId;
-    readonly paxos: PaxosGroup;
-    readonly machine: Machine;
-    readonly clock: Clock;
-    readonly onScriptBodyNeeded: ScriptBodyNeeded;
-  }) {
-    this.id = options.id;
-    this.paxos = options.paxos;
-    this.machine = options.machine;
-    this.#time = new GroupTime(options.clock);
+  constructor(
+    recovered: RecoveredGroup,
+    options: {
+      readonly context: ReplicaContext;
+      readonly forwardLoad: Load;
+      readonly onScriptBodyNeeded: ScriptBodyNeeded;
+    },
+  ) {
+    const { context } = options;
+    this.id = recovered.id;
+    this.paxos = recovered.paxos;
+    this.#machine = recovered.machine;
+    this.#context = context;
     this.#onScriptBodyNeeded = options.onScriptBodyNeeded;
-    this.#checkpointedSlot = options.machine.appliedSlot;
+    this.#time = new GroupTime(context.clock);
+    this.forwards = new ForwardQueue(this.id, context, options.forwardLoad);
+    this.serving = new Serving(this.id, context);
+    this.#members = recovered.paxos.members;
+    this.#alone = this.#isAlone();
+    this.#checkpointedSlot = recovered.machine.appliedSlot;
+    this.#window = new CatchUpWindow(recovered.machine.appliedSlot);
   }
 
-  /** Whether this node leads the group and may stamp entries and answer reads. */
+  // ── what it is ────────────────────────────────────────────────────────────────────────────────
+
+  get machine(): Machine {
+    return this.#machine;
+  }
+
+  /** The members as of the applied state. */
+  get members(): readonly Member[] {
+    return this.#members;
+  }
+
+  /** Whether this node is the only one that votes: nobody else can ever lead. */
+  get alone(): boolean {
+    return this.#alone;
+  }
+
+  /** Whether this node leads by ballot; it may still have to apply what it recovered. */
+  get isLeader(): boolean {
+    return this.#role === "leader";
+  }
+
+  /** Whether this node leads the group and may stamp entries. */
   get leads(): boolean {
     return this.#time.running;
   }
 
-  /** Whether nothing waits for a slot or an apply. */
+  /** The node known to lead; 0 for nobody. */
+  get leader(): NodeId {
+    return this.#leader;
+  }
+
+  /** Whether nothing of this node waits for a slot or an apply. */
   get idle(): boolean {
-    return this.#waiting.length === 0 && this.#inFlight.size === 0;
-  }
-
-  /** Adds an operation to the batch under construction; returns its estimated bytes. */
-  write(operation: Operation, sink: ReplySink): number {
-    return this.#building().add(operation, sink);
-  }
-
-  /** Answers what has not been proposed; it never happens. Returns how much it was. */
-  refuseWaiting(reply: Reply): Weight {
-    let operations = 0;
-    let bytes = 0;
-    for (const batch of this.#waiting.splice(0)) {
-      operations += batch.operations.length;
-      bytes += batch.bytes;
-      batch.answerAll(reply);
-    }
-    return { operations, bytes };
-  }
-
-  /** Answers what has been proposed and not applied; it may still happen. */
-  abandonInFlight(reply: Reply): void {
-    for (const { batch } of this.#inFlight.values()) batch.answerAll(reply);
-  }
-
-  /** Reads applied state; only while {@link leads}. */
-  read(operation: Operation): ReturnType<Machine["read"]> {
-    const nowMs = this.#time.nowMs();
-    return this.machine.read(operation, { nowMs, wallMs: this.#time.wallMs(nowMs) });
+    const own = this.#waiting.length + this.#inFlight.size + this.#lost.length;
+    return own === 0 && this.#reads.size === 0 && this.forwards.size === 0;
   }
 
   /** Keys of one db, for INFO; the average is over the keys with a deadline, in milliseconds. */
   counts(db: number): { keys: number; withDeadline: number; averageTtlMs: Millis } {
-    const { keys, withDeadline, deadlineSumMs } = this.machine.counts(db);
-    const averageMs = withDeadline === 0 ? 0 : deadlineSumMs / withDeadline - this.machine.nowMs;
+    const { keys, withDeadline, deadlineSumMs } = this.#machine.counts(db);
+    const averageMs = withDeadline === 0 ? 0 : deadlineSumMs / withDeadline - this.#machine.nowMs;
     return { keys, withDeadline, averageTtlMs: Math.max(0, Math.floor(averageMs)) };
+  }
+
+  // ── requests ──────────────────────────────────────────────────────────────────────────────────
+
+  /** Puts an operation of a client on its way: into a batch here, or to the leader. */
+  write(operation: Operation, sink: ReplySink): void {
+    if (this.#role === "leader") this.#context.load.add(1, this.#building().add(operation, sink));
+    else this.forwards.add(operation, false, sink);
+  }
+
+  /** Puts an operation that another node sent into a batch; only while {@link isLeader}. */
+  writeForwarded(
+    operation: Operation,
+    sink: OriginSink,
+    origin: Parameters<Batch["addForwarded"]>[2],
+  ): void {
+    this.#context.load.add(1, this.#building().addForwarded(operation, sink, origin));
+  }
+
+  /** Reads applied state if that is current without asking anybody; else undefined. */
+  tryRead(operation: Operation): Reply | undefined {
+    if (!this.leads) return undefined;
+    if (this.#alone) return this.#readState(operation);
+    const { clock } = this.#context;
+    if (!this.paxos.canRead(clock.monotonicMs())) return undefined;
+    const reply = this.#readState(operation);
+    // The lease may have ended while the state was read [P9].
+    return this.paxos.canRead(clock.monotonicMs()) ? reply : undefined;
+  }
+
+  /** Reads state that is current: at once, after a round of heartbeats, or through the leader. */
+  read(operation: Operation, sink: ReplySink): void {
+    if (this.#role !== "leader") {
+      if (isOriginSink(sink)) sink.refused(NOT_LEADING);
+      else this.forwards.add(operation, true, sink);
+      return;
+    }
+    const reply = this.tryRead(operation);
+    if (reply !== undefined) sink.resolve(reply);
+    else this.#awaitRound({ operation, sink, sinceTick: this.#context.tick, reply: undefined });
   }
 
   /** Reads after everything that has been handed to this group so far is applied. */
   readBehindWrites(operation: Operation, sink: ReplySink): void {
-    const newest = this.#waiting.at(-1) ?? this.#lastProposed;
+    const newest = this.#role === "leader" ? (this.#waiting.at(-1) ?? this.#lastProposed) : null;
     // Nobody is answered any more by a batch that was given up as unknown.
-    if (newest === null || newest.answered) sink.resolve(this.read(operation));
+    if (newest === null || newest.closedToReads) this.read(operation, sink);
     else newest.addRead(operation, sink);
   }
+
+  /** Answers what has not been proposed; it never happens. */
+  refuseWaiting(reply: Reply): void {
+    for (const batch of this.#waiting.splice(0)) this.#refuse(batch, reply);
+  }
+
+  /** Tells the clients of what has been proposed and not applied that nobody knows. */
+  abandonInFlight(reply: Reply): void {
+    for (const { batch } of this.#inFlight.values()) batch.abandon(reply);
+  }
+
+  /** Ends what has waited for too long. */
+  expire(): void {
+    const { tick, requestTicks } = this.#context;
+    const lateTick = tick - requestTicks;
+    for (let batch = this.#waiting[0]; batch !== undefined; batch = this.#waiting[0]) {
+      if (batch.sinceTick > lateTick) break;
+      this.#waiting.shift();
+      this.#refuse(batch, this.#alone ? DISK_TOO_SLOW : NO_LEADER_IN_TIME);
+    }
+    for (const { batch } of this.#inFlight.values()) {
+      if (batch.sinceTick <= lateTick) batch.abandon(UNDECIDED_IN_TIME);
+    }
+    for (const batch of this.#lost) {
+      if (batch.sinceTick <= lateTick) batch.abandon(NO_LEADER_IN_TIME);
+    }
+    for (const { sink } of this.#reads.takeLate(lateTick)) {
+      if (isOriginSink(sink)) sink.refused(NO_LEADER_IN_TIME);
+      else sink.resolve(NO_LEADER_IN_TIME);
+    }
+    this.forwards.expire();
+    this.#settleLost();
+    if (this.forwards.held) this.forwards.nudge();
+  }
+
+  // ── as leader ─────────────────────────────────────────────────────────────────────────────────
 
   /** Proposes waiting batches as far as the window of open slots allows. */
   propose(): void {
@@ -153,82 +282,277 @@ export class GroupReplica {
       this.#stripScripts(batch);
       if (batch.changesScripts) this.#scriptChangesInFlight += 1;
       this.#lastProposed = batch;
-      const { operations } = batch;
-      const entry: Entry = { nowMs, wallMs, operations, proposal: null, origins: NO_ORIGINS };
+      const { self, boot } = this.#context;
+      const entry: Entry = {
+        nowMs,
+        wallMs,
+        operations: batch.operations,
+        proposal: this.#alone ? null : { node: self, boot, number: this.#context.nextProposal() },
+        origins: batch.origins.length === 0 ? NO_ORIGINS : batch.origins,
+      };
       const bytes = encodeEntry(entry);
       this.#inFlight.set(this.paxos.propose(bytes), { batch, entry, bytes });
+    }
+  }
+
+  /** Begins a round of heartbeats for the reads that wait for one, and answers those whose is over. */
+  serveReads(): void {
+    if (this.#role !== "leader" || !this.paxos.isLeader || this.#reads.size === 0) return;
+    this.#reads.begin(this.paxos, this.#context.clock.monotonicMs());
+    if (!this.leads) return;
+    for (const { operation, sink, reply } of this.#reads.takeConfirmed(this.paxos)) {
+      sink.resolve(reply === undefined ? this.#readState(operation) : reply);
     }
   }
 
   /** Milliseconds until a deadline is due, 0 or less when it is; null without any. */
   msUntilDue(): Millis | null {
     if (!this.leads) return null;
-    const deadline = this.machine.nextDeadlineMs();
+    const deadline = this.#machine.nextDeadlineMs();
     // Due is "later than the deadline": see the machine.
     return deadline === null ? null : deadline + 1 - this.#time.nowMs();
   }
 
   /** Sees to it that an entry carries the time forward. */
   carryTime(): void {
-    if (this.idle) this.#building();
+    if (this.leads && this.#waiting.length === 0 && this.#inFlight.size === 0) this.#building();
   }
 
-  /** Runs one chosen entry and answers those who wait for it; returns how much of it was ours. */
-  apply(slot: Slot, value: Uint8Array): Weight {
+  // ── what is decided ───────────────────────────────────────────────────────────────────────────
+
+  /** Runs one chosen entry and answers those who wait for it. */
+  apply(decided: Decided): void {
+    if (this.#heldBack !== null) {
+      this.#heldBack.push(decided);
+      return;
+    }
+    const { slot, value, members } = decided;
     const flight = this.#inFlight.get(slot);
-    if (flight !== undefined) this.#inFlight.delete(slot);
-    const own = flight !== undefined && flight.bytes === value ? flight : null;
-    assert(flight === undefined || own !== null, "a lone proposer's value is what was chosen");
-    const replies =
-      own === null
-        ? this.machine.apply(this.#decode(value), slot)
-        : this.machine.apply(own.entry, slot, own.batch.reads);
+    if (flight === undefined) {
+      this.#machine.apply(this.#decode(value), slot);
+    } else {
+      this.#inFlight.delete(slot);
+      this.#applyFlight(flight, decided);
+    }
     this.paxos.applied(slot);
-    if (own !== null) this.#answer(own.batch, replies);
-    if (this.paxos.isLeader && !this.leads && slot >= this.#recoveredThrough) this.#startTime();
-    return own === null
-      ? NOTHING
-      : { operations: own.batch.operations.length, bytes: own.batch.bytes };
+    this.#window.applied(value.length);
+    this.#bytesSinceCheckpoint += value.length;
+    if (members !== null) this.#membersAre(members);
+    if (this.#role === "leader" && !this.leads && slot >= this.#recoveredThrough) this.#startTime();
+    if (this.#lost.length > 0 || this.forwards.held) this.#settleLost();
   }
 
   /** Follows the group's role; a new leader first applies what it recovered. */
   roleChanged(effect: Extract<Effect, { kind: "role" }>): void {
-    if (effect.role !== "leader") {
-      this.#time.stop();
-      return;
-    }
-    this.#recoveredThrough = this.paxos.nextSlot - 1;
-    if (this.machine.appliedSlot >= this.#recoveredThrough) this.#startTime();
+    const led = this.#role === "leader";
+    this.#role = effect.role;
+    this.#leader = effect.leader ?? 0;
+    this.serving.leader = this.#leader;
+    this.#time.stop();
+    if (effect.role === "leader") this.#takeOver();
+    else this.#follow(led);
   }
+
+  // ── checkpoints and snapshots ─────────────────────────────────────────────────────────────────
 
   /** Whether entries were applied since the last checkpoint. */
   get behindCheckpoint(): boolean {
-    return this.machine.appliedSlot > this.#checkpointedSlot;
+    return this.#machine.appliedSlot > this.#checkpointedSlot;
   }
 
-  /** Whether so much has changed that a checkpoint should go with the next disk commit. */
-  checkpointDue(logBytes: number): boolean {
-    if (this.machine.dirtyRows() >= CHECKPOINT_ROWS) return true;
-    return logBytes >= CHECKPOINT_LOG_BYTES && this.behindCheckpoint;
+  /** Whether so much has changed that a checkpoint should be made. */
+  get checkpointDue(): boolean {
+    if (this.#machine.dirtyRows() >= CHECKPOINT_ROWS) return true;
+    return this.#bytesSinceCheckpoint >= CHECKPOINT_LOG_BYTES && this.behindCheckpoint;
   }
 
-  /** What changed since the last checkpoint, as bytes. */
-  takeCheckpoint(): StateWrite {
-    const checkpoint = this.machine.takeCheckpoint();
+  /** What changed since the last checkpoint, as bytes. At most `keepBytes` of the log are kept. */
+  takeCheckpoint(keepBytes: number): StateWrite {
+    const checkpoint = this.#machine.takeCheckpoint();
     const rows = checkpoint.changed.map((row) => ({
       row: row.row,
       bytes: encodeStateRow(row) as Uint8Array | null,
     }));
     for (const row of checkpoint.removed) rows.push({ row, bytes: null });
-    const appliedSlot = this.machine.appliedSlot;
+    const appliedSlot = this.#machine.appliedSlot;
     this.#checkpointedSlot = appliedSlot;
+    this.#bytesSinceCheckpoint = 0;
+    const keep = this.#alone
+      ? { operations: 0, bytes: 0 }
+      : { operations: CATCH_UP_SLOTS_MAX, bytes: keepBytes };
     return {
       group: this.id,
       appliedSlot,
-      meta: encodeMachineMeta(checkpoint.meta),
+      meta: encodeGroupMeta({ machine: checkpoint.meta, members: this.#members }),
       rows,
-      cutThrough: appliedSlot,
+      cutThrough: this.#window.advance(keep),
     };
+  }
+
+  /** A snapshot is being swapped in: what is decided from now on waits. */
+  holdBack(): void {
+    this.#heldBack = [];
+  }
+
+  /** The snapshot did not come about: everything goes on as before. */
+  goOn(): void {
+    const heldBack = this.#heldBack ?? [];
+    this.#heldBack = null;
+    for (const decided of heldBack) this.apply(decided);
+  }
+
+  /** `machine` is the durable state of the group now, of a later slot than the one before. */
+  install(machine: Machine, members: readonly Member[]): void {
+    const slot = machine.appliedSlot;
+    assert(slot > this.#machine.appliedSlot, "a snapshot is ahead of the state it replaces");
+    this.#machine = machine;
+    this.#checkpointedSlot = slot;
+    this.#bytesSinceCheckpoint = 0;
+    this.#window.restart(slot);
+    this.#membersAre(members);
+    for (const [open, flight] of this.#inFlight) {
+      if (open > slot) continue;
+      this.#inFlight.delete(open);
+      this.#left(flight.batch);
+      flight.batch.forget(UNDECIDED_IN_TIME);
+    }
+    this.paxos.installed(slot, members);
+    const heldBack = this.#heldBack ?? [];
+    this.#heldBack = null;
+    for (const decided of heldBack) if (decided.slot > slot) this.apply(decided);
+    if (this.#role === "leader" && !this.leads && slot >= this.#recoveredThrough) this.#startTime();
+    this.#settleLost();
+  }
+
+  // ── inside ────────────────────────────────────────────────────────────────────────────────────
+
+  #applyFlight(flight: InFlight, { slot, value }: Decided): void {
+    const { batch, entry, bytes } = flight;
+    this.#left(batch);
+    if (bytes === value || sameBytes(bytes, value)) {
+      this.#answer(batch, this.#machine.apply(entry, slot, batch.reads));
+      return;
+    }
+    this.#machine.apply(this.#decode(value), slot);
+    this.#lost.push(batch);
+  }
+
+  /** The batch is no longer in flight. */
+  #left(batch: Batch): void {
+    if (this.#lastProposed === batch) this.#lastProposed = null;
+    if (batch.changesScripts) this.#scriptChangesInFlight -= 1;
+    this.#context.load.remove(batch.operations.length, batch.bytes);
+  }
+
+  #refuse(batch: Batch, reply: Reply): void {
+    this.#context.load.remove(batch.operations.length, batch.bytes);
+    batch.refuse(reply);
+  }
+
+  #membersAre(members: readonly Member[]): void {
+    this.#members = members;
+    this.#alone = this.#isAlone();
+    this.#context.membersChanged(this.id);
+  }
+
+  #isAlone(): boolean {
+    const { self } = this.#context;
+    const voters = this.#members.filter(({ voter }) => voter);
+    return voters.length === 1 && voters[0]?.id === self && this.#members.length === 1;
+  }
+
+  #readState(operation: Operation): Reply {
+    const nowMs = this.#time.nowMs();
+    return this.#machine.read(operation, { nowMs, wallMs: this.#time.wallMs(nowMs) });
+  }
+
+  #awaitRound(read: PendingRead): void {
+    this.#reads.add(read);
+  }
+
+  /** This node leads: what was to go to another leader goes through its own log, in the same order. */
+  #takeOver(): void {
+    this.#recoveredThrough = this.paxos.nextSlot - 1;
+    const { self, boot, load } = this.#context;
+    this.forwards.held = false;
+    this.forwards.takeOver({
+      sent: (item, floor) => {
+        const batch = this.#building(item.sinceTick);
+        const { operation, sequence } = item;
+        if (item.read) batch.addRead(operation, item);
+        else
+          load.add(1, batch.addForwarded(operation, item, { node: self, boot, sequence, floor }));
+      },
+      unsent: ({ operation, read, sink, sinceTick }) => {
+        const batch = this.#building(sinceTick);
+        if (read) batch.addRead(operation, sink);
+        else load.add(1, batch.add(operation, sink));
+      },
+    });
+    this.#settleLost();
+    if (this.#machine.appliedSlot >= this.#recoveredThrough) this.#startTime();
+  }
+
+  #follow(led: boolean): void {
+    if (led) {
+      this.#lastProposed = null;
+      this.#passOn(this.#waiting.splice(0));
+    }
+    this.#settleLost();
+    this.forwards.leaderIs(this.#leader === this.#context.self ? 0 : this.#leader);
+  }
+
+  /** What these batches hold goes to the next leader, before what was not sent yet. */
+  #passOn(batches: readonly Batch[]): void {
+    const earlier: ForwardRequest[] = [];
+    for (const batch of batches) {
+      const { sinceTick } = batch;
+      this.#context.load.remove(batch.operations.length, batch.bytes);
+      batch.takeBack(passing(earlier, sinceTick));
+    }
+    for (const { operation, sink, sinceTick, reply } of this.#reads.takeAll()) {
+      if (isOriginSink(sink)) sink.refused(NOT_LEADING);
+      else if (reply !== undefined) sink.resolve(READ_LOST);
+      else earlier.push({ operation, read: true, sink, sinceTick });
+    }
+    this.forwards.addEarlier(earlier);
+  }
+
+  /**
+   * Goes on with batches whose slots went to other values, once no slot of a batch of this node is
+   * undecided: until then an earlier one may still turn out to have been executed, or not.
+   */
+  #settleLost(): void {
+    const leads = this.#role === "leader";
+    let undecided = false;
+    for (const { batch } of this.#inFlight.values()) if (batch.hasLocal) undecided = true;
+    this.forwards.held = undecided && !leads;
+    if (undecided || this.#lost.length === 0) return;
+    const lost = this.#lost;
+    this.#lost = [];
+    for (const batch of lost) this.#context.load.add(batch.operations.length, batch.bytes);
+    if (leads) this.#waiting.unshift(...lost);
+    else this.#passOn(lost);
+  }
+
+  #startTime(): void {
+    this.#time.start(this.#machine.nowMs);
+  }
+
+  #building(sinceTick: number = this.#context.tick): Batch {
+    const last = this.#waiting.at(-1);
+    if (
+      last !== undefined &&
+      last.bytes < ENTRY_BYTES_MAX &&
+      last.operations.length < ENTRY_OPERATIONS_MAX &&
+      sinceTick - last.sinceTick <= this.#context.requestTicks / BATCH_AGE_PARTS
+    ) {
+      if (sinceTick < last.sinceTick) last.sinceTick = sinceTick;
+      return last;
+    }
+    const batch = new Batch(sinceTick);
+    this.#waiting.push(batch);
+    return batch;
   }
 
   /**
@@ -243,7 +567,7 @@ export class GroupReplica {
       if (operation.kind === "script-load" || operation.kind === "script-flush") {
         sure = false;
       } else if (operation.kind === "eval" && operation.body !== null) {
-        if (sure && this.machine.hasScript(operation.sha)) operations[index] = bodiless(operation);
+        if (sure && this.#machine.hasScript(operation.sha)) operations[index] = bodiless(operation);
         else sure = false;
       } else {
         continue;
@@ -252,32 +576,17 @@ export class GroupReplica {
     }
   }
 
-  #startTime(): void {
-    this.#time.start(this.machine.nowMs);
-  }
-
-  #building(): Batch {
-    const last = this.#waiting.at(-1);
-    if (
-      last !== undefined &&
-      last.bytes < ENTRY_BYTES_MAX &&
-      last.operations.length < ENTRY_OPERATIONS_MAX
-    )
-      return last;
-    const batch = new Batch();
-    this.#waiting.push(batch);
-    return batch;
-  }
-
-  #answer(batch: Batch, replies: readonly ReturnType<Machine["read"]>[]): void {
-    if (this.#lastProposed === batch) this.#lastProposed = null;
-    if (batch.changesScripts) this.#scriptChangesInFlight -= 1;
+  #answer(batch: Batch, replies: readonly Reply[]): void {
     if (!batch.takeAnswering()) return;
-    const { operations, sinks, reads, readSinks } = batch;
+    const { operations, sinks, origins, abandoned } = batch;
+    let nextOrigin = 0;
     for (let index = 0; index < sinks.length; index += 1) {
       const sink = present(sinks[index], "each operation has a sink");
       const reply = present1(replies[index]);
-      if (reply === SCRIPT_BODY_NEEDED) {
+      const forwarded = origins[nextOrigin]?.index === index;
+      if (forwarded) nextOrigin += 1;
+      else if (abandoned) continue;
+      if (reply === SCRIPT_BODY_NEEDED && !forwarded) {
         const operation = operations[index];
         assert(operation?.kind === "eval", "only a script lacks its body");
         this.#onScriptBodyNeeded(this, operation, sink);
@@ -285,20 +594,56 @@ export class GroupReplica {
         sink.resolve(reply);
       }
     }
+    if (batch.readSinks.length > 0) this.#answerReads(batch);
+  }
+
+  /** What was read at its place in an entry is current if this node has led until now [P9]. */
+  #answerReads({ reads, readSinks, abandoned, sinceTick }: Batch): void {
+    const current =
+      this.#alone ||
+      (this.#role === "leader" && this.paxos.canRead(this.#context.clock.monotonicMs()));
     for (let index = 0; index < readSinks.length; index += 1) {
-      const { reply } = present(reads[index], "each sink has a read");
-      present(readSinks[index], "each read has a sink").resolve(reply);
+      const { operation, reply } = present(reads[index], "each sink has a read");
+      const sink = present(readSinks[index], "each read has a sink");
+      const isOrigin = isOriginSink(sink);
+      if (abandoned && !isOrigin) continue;
+      if (current) sink.resolve(reply);
+      else if (this.#role === "leader") this.#awaitRound({ operation, sink, sinceTick, reply });
+      else if (isOrigin) sink.refused(NOT_LEADING);
+      else sink.resolve(READ_LOST);
     }
   }
 
   #decode(value: Uint8Array): Entry {
     // A no-op of a new leader: carries neither operations nor time.
     if (value.length === 0) {
-      const { nowMs } = this.machine;
+      const nowMs = this.#machine.nowMs;
       return { nowMs, wallMs: 0, operations: [], proposal: null, origins: NO_ORIGINS };
     }
     return present(decodeEntry(value), "a chosen value is a well-formed entry");
   }
+}
+
+/** Collects what a batch gives back: of other nodes' it is refused, they send it on themselves. */
+function passing(earlier: ForwardRequest[], sinceTick: number): BatchVisitor {
+  return {
+    operation: (operation, sink) => {
+      if (isOriginSink(sink)) sink.refused(NOT_LEADING);
+      else earlier.push({ operation, read: false, sink, sinceTick });
+    },
+    read: (operation, sink) => {
+      if (isOriginSink(sink)) sink.refused(NOT_LEADING);
+      else earlier.push({ operation, read: true, sink, sinceTick });
+    },
+  };
+}
+
+function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
+  if (left.length !== right.length) return false;
+  for (let index = 0; index < left.length; index += 1) {
+    if (left[index] !== right[index]) return false;
+  }
+  return true;
 }
 
 /** An answer may be nil, but it must be there. */

@@ -4,135 +4,190 @@
  * A turn proposes what has gathered, moves `persist` effects into the next disk commit and hands
  * that over if the disk is free: one commit for all groups. While the disk works, the next one
  * gathers. When a commit is durable, the next is handed over *first* and then the slots that became
- * chosen are applied and answered, so that disk and processor work at the same time.
+ * chosen are applied and answered, so that disk and processor work at the same time. What is for other
+ * nodes leaves as one body for each.
  *
- * Checkpoints go to the disk beside the commits, one at a time, and the log is cut behind each.
+ *     clients ──▶ write, read ─┐                     ┌─▶ DiskQueue (commits, checkpoints)
+ *     nodes ────▶ received ────┼─▶ GroupReplica ─────┼─▶ Outbound (bodies by peer)
+ *     time ─────▶ tick ────────┘   (one per group)   └─▶ apply ─▶ answers
  *
- * A commit that fails (full or broken disk) is retried as it is: nothing in it has been acknowledged,
- * and nothing after it may overtake it. So is a checkpoint, without which the log would grow for ever.
- * New writes are refused meanwhile, with the reason.
+ * A node on its own whose disk fails refuses writes, with the reason, until it works again. With other
+ * nodes it hands over what it leads, answers no heartbeat and takes in nothing that needs the disk.
  */
 import { assert, present, unreachable } from "../base/assert.ts";
-import type { GroupId, Millis, Slot } from "../base/ids.ts";
+import type { GroupId, NodeId } from "../base/ids.ts";
 import {
   BYTES_IN_FLIGHT_MAX,
-  EXPIRY_INTERVAL_MS,
+  FORWARDED_BYTES_MAX,
+  FORWARDED_NODE_OPERATIONS_MAX,
   OPERATIONS_IN_FLIGHT_MAX,
-  STORAGE_PATIENCE_MS,
-  STORAGE_RETRY_MS,
-  TIME_CARRIED_INTERVAL_MS,
 } from "../base/limits.ts";
-import type { Clock, Commit, Scheduler, StateWrite, Storage } from "../base/ports.ts";
+import type { Clock, Scheduler, StateWrite, Storage, Transport } from "../base/ports.ts";
 import type { Reply } from "../base/reply.ts";
-import { errorReply } from "../base/reply.ts";
+import type { NodeStatus } from "../commands/paxos-status.ts";
 import type { EvalOperation, Operation } from "../machine/operation.ts";
+import type { SendEffect } from "../paxos/effects.ts";
+import type { PaxosMessage } from "../paxos/messages.ts";
+import { decodePeerBody } from "../wire/peer-codec.ts";
+import type { ForwardMessage, PeerMessage } from "../wire/peer-messages.ts";
+import { Admin } from "./admin.ts";
 import type { ReplySink } from "./batch.ts";
-import type { GroupReplica } from "./group-replica.ts";
-import { ScriptsInFlight } from "./scripts-in-flight.ts";
+import { Checkpoints } from "./checkpoints.ts";
+import type { ReplicaContext } from "./context.ts";
+import type { Marks } from "./disk-queue.ts";
+import { DiskQueue } from "./disk-queue.ts";
+import { Expiry } from "./expiry.ts";
+import type { Decided, RecoveredGroup } from "./group-replica.ts";
+import { GroupReplica } from "./group-replica.ts";
+import { LeadershipPolicy } from "./leadership-policy.ts";
+import { Load } from "./load.ts";
+import { MembershipPolicy } from "./membership-policy.ts";
+import type { Ended, ReplicaEvent, ReplicaOptions, ReplicaTimings } from "./options.ts";
+import { DEFAULT_TIMINGS } from "./options.ts";
+import { Outbound } from "./outbound.ts";
+import {
+  diskRefusal,
+  diskUnknown,
+  NO_SCRIPT_REPLY,
+  NOT_LEADING,
+  STOPPING,
+  TOO_MANY_IN_FLIGHT,
+} from "./refusals.ts";
+import { Scripts } from "./scripts.ts";
+import { SnapshotReceiver } from "./snapshot-receiver.ts";
+import { SnapshotSender } from "./snapshot-sender.ts";
+import { nodeStatus } from "./status.ts";
 
 const IDLE_CHECKPOINT_MS = 1_000;
 
-const TOO_MANY_IN_FLIGHT = errorReply(
-  "TRYAGAIN too many commands are waiting for the disk; retry in a moment",
-);
-const NOT_LEADING = errorReply(
-  "CLUSTERDOWN this node does not lead the group of this key yet; retry in a moment",
-);
-const NO_SCRIPT_REPLY = errorReply("NOSCRIPT No matching script. Please use EVAL.");
-const STOPPING = errorReply(
-  "TRYAGAIN the node is stopping; retry on another node or after restart",
-);
-
-/** What a write is told that never left this process. */
-function diskRefusal(failure: Error): Reply {
-  return errorReply(
-    `MISCONF the disk does not take writes (${failure.message}); ` +
-      "nothing was changed; free space or repair the disk, then retry",
-  );
-}
-
-export interface ReplicaOptions {
-  readonly storage: Storage;
-  readonly clock: Clock;
-  readonly scheduler: Scheduler;
-  /** Called after answers were given, so that connections can be written once. */
-  readonly onAnswered: () => void;
-  /** Told when the disk begins to fail (`reason`) and when it works again (null). */
-  readonly onStorage: (reason: Error | null) => void;
-  /** Whether a script is Lua: one that is not will never be known. */
-  readonly compiles: (sha: string, body: string) => boolean;
-}
-
-/** Told how a start or a stop ended: null when all is well, else why it was given up. */
-export type Ended = (failure: Error | null) => void;
-
-/** A commit under construction, with the marks to report to each group once it is durable. */
-class PendingCommit {
-  readonly log: Commit["log"][number][] = [];
-  readonly promises: Commit["promises"][number][] = [];
-  readonly marks = new Map<GroupReplica, number>();
-
-  get empty(): boolean {
-    return this.marks.size === 0;
-  }
+interface Chosen extends Decided {
+  readonly group: GroupReplica;
 }
 
 export class Replica {
+  readonly #options: ReplicaOptions;
   readonly #storage: Storage;
   readonly #clock: Clock;
   readonly #scheduler: Scheduler;
-  readonly #onAnswered: () => void;
-  readonly #onStorage: (reason: Error | null) => void;
-  readonly #compiles: (sha: string, body: string) => boolean;
+  readonly #transport: Transport | null;
+  readonly #timings: Required<ReplicaTimings>;
+  readonly #onEvent: (event: ReplicaEvent) => void;
   readonly #groups: GroupReplica[] = [];
+  readonly #context: ReplicaContext;
+  readonly #outbound: Outbound;
+  readonly #load = new Load({ operations: OPERATIONS_IN_FLIGHT_MAX, bytes: BYTES_IN_FLIGHT_MAX });
+  readonly #forwardLoad = new Load({
+    operations: FORWARDED_NODE_OPERATIONS_MAX,
+    bytes: FORWARDED_BYTES_MAX,
+  });
+  readonly #disk: DiskQueue;
+  readonly #checkpoints: Checkpoints;
+  readonly #expiry: Expiry;
+  readonly #scripts: Scripts;
+  readonly #leadership: LeadershipPolicy;
+  readonly #membership: MembershipPolicy;
+  readonly #sender: SnapshotSender;
+  readonly #receiver: SnapshotReceiver;
+  readonly #admin: Admin;
+  readonly #startedAtMs: number;
   /** Groups that have something to propose or effects to run. */
   #listed: GroupReplica[] = [];
-  #gathering = new PendingCommit();
-  #committing = false;
-  #checkpointing = false;
-  /** Why the last try of the commit in flight failed, or null. */
-  #commitFailure: Error | null = null;
-  /** Why the last try of the checkpoint in flight failed, or null. */
-  #checkpointFailure: Error | null = null;
   /** Chosen entries to apply, in order per group. */
-  readonly #chosen: { group: GroupReplica; slot: Slot; value: Uint8Array }[] = [];
+  readonly #chosen: Chosen[] = [];
   #turnScheduled = false;
-  #expiryAtMs = Infinity;
-  #cancelExpiry: () => void = () => undefined;
-  #lastExpiryMs = -Infinity;
+  #tick = 0;
+  #cancelTick: () => void = () => undefined;
   #cancelIdleCheckpoint: () => void = () => undefined;
-  #timeCarriedAtMs = 0;
-  /** Where the search for a group to checkpoint goes on, so that all get their turn. */
-  #nextCheckpoint = 0;
-  #checkpointAll = false;
-  #inFlight = 0;
-  #inFlightBytes = 0;
+  /** Entries of all groups that were applied when it was last looked at, to know a quiet moment. */
+  #appliedBefore = 0;
   #stopping = false;
-  /** The storage is about to be closed although a write has failed: nothing is tried again. */
-  #gaveUp = false;
+  #stopTick = 0;
+  /** Everything this node led is handed over, or could not be in time. */
+  #handedOver = false;
   #onReady: Ended | null = null;
   #onStopped: Ended | null = null;
-  readonly #scripts = new ScriptsInFlight();
   #lastCheckpointWallMs: number;
 
   constructor(options: ReplicaOptions) {
-    this.#storage = options.storage;
-    this.#clock = options.clock;
-    this.#scheduler = options.scheduler;
-    this.#onAnswered = options.onAnswered;
-    this.#onStorage = options.onStorage;
-    this.#compiles = options.compiles;
-    this.#lastCheckpointWallMs = options.clock.wallMs();
+    const { storage, clock, scheduler, transport } = options;
+    const ports = { storage, clock, scheduler };
+    this.#options = options;
+    this.#storage = storage;
+    this.#clock = clock;
+    this.#scheduler = scheduler;
+    this.#transport = transport;
+    this.#timings = { ...DEFAULT_TIMINGS, ...options.timings };
+    this.#onEvent = options.onEvent ?? (() => undefined);
+    this.#outbound = new Outbound(transport, (to, messages) => {
+      this.#dropped(to, messages);
+    });
+    this.#context = this.#makeContext();
+    this.#disk = new DiskQueue(ports, this.#timings, {
+      stored: (marks) => {
+        this.#stored(marks);
+      },
+      checkpointed: (write) => {
+        this.#checkpointed(write);
+      },
+      failed: (failure, isNew) => {
+        this.#diskFailed(failure, isNew);
+      },
+      patienceLost: (failure) => {
+        this.#answerUnknown(failure);
+      },
+      recovered: () => {
+        options.onStorage(null);
+      },
+    });
+    const list = (group: GroupReplica): void => {
+      this.#list(group);
+    };
+    this.#checkpoints = new Checkpoints(this.#disk, this.#groups);
+    this.#expiry = new Expiry(ports, this.#groups, list);
+    this.#scripts = new Scripts(this.#groups, options.compiles);
+    this.#leadership = new LeadershipPolicy(this.#context, this.#groups);
+    this.#membership = new MembershipPolicy(this.#context, this.#groups, this.#leadership);
+    this.#sender = new SnapshotSender(this.#context, storage, (group) => {
+      this.#checkpoints.want(group);
+      this.#scheduleTurn();
+    });
+    this.#receiver = new SnapshotReceiver(this.#context, {
+      storage,
+      checkpoints: this.#checkpoints,
+      newMachine: options.newMachine,
+      onEvent: this.#onEvent,
+    });
+    this.#admin = new Admin(this.#context, {
+      groups: this.#groups,
+      leadership: this.#leadership,
+      status: () => this.status(),
+    });
+    this.#lastCheckpointWallMs = clock.wallMs();
+    this.#startedAtMs = clock.monotonicMs();
   }
 
   /** Adds the groups, by id from 0, before {@link start}. */
-  addGroup(group: GroupReplica): void {
-    assert(group.id === this.#groups.length, "groups are added in order of their ids");
+  addGroup(recovered: RecoveredGroup): void {
+    assert(recovered.id === this.#groups.length, "groups are added in order of their ids");
+    const group = new GroupReplica(recovered, {
+      context: this.#context,
+      forwardLoad: this.#forwardLoad,
+      onScriptBodyNeeded: (which, operation, sink) => {
+        this.#retryScript(which, operation, sink);
+      },
+    });
     this.#groups.push(group);
   }
 
+  // ── what it is ────────────────────────────────────────────────────────────────────────────────
+
   get groups(): readonly GroupReplica[] {
     return this.#groups;
+  }
+
+  /** Whether this node is the only one of its cluster. */
+  get alone(): boolean {
+    return this.#groups.every((group) => group.alone);
   }
 
   /** Wall time of the last checkpoint that reached the disk, or of the start. */
@@ -140,20 +195,61 @@ export class Replica {
     return this.#lastCheckpointWallMs;
   }
 
+  /** What this node knows of its cluster. */
+  status(): NodeStatus {
+    return nodeStatus(this.#context, this.#groups, {
+      cluster: this.#options.cluster ?? "",
+      version: this.#options.version ?? "",
+      startedAtMs: this.#startedAtMs,
+      logBytes: (group) => this.#storage.logBytes(group),
+    });
+  }
+
+  // ── start and stop ────────────────────────────────────────────────────────────────────────────
+
   /**
-   * Starts all groups and calls `ready` once every one of them leads and can serve, or with the reason
-   * when the disk refuses the first commits.
+   * Starts all groups and calls `ready`: a node on its own once every group leads and can serve, one of
+   * several at once, since whoever leads is found out while clients wait. With the reason when the disk
+   * of a node on its own refuses the first commits.
    */
   start(ready: Ended): void {
     this.#onReady = ready;
+    this.#announceMembers();
     for (const group of this.#groups) {
       group.paxos.start();
       this.#list(group);
     }
+    this.#scheduleTurn();
+    this.#scheduleTick();
     this.#scheduleIdleCheckpoint();
   }
 
-  /** Puts an operation on its way through the log; `sink` is resolved when it is applied or refused. */
+  /**
+   * Takes no more writes, hands over what it leads, finishes what is in flight, checkpoints every group
+   * (so that the next start replays nothing) and calls `done`; with the reason when the disk does not
+   * take it.
+   */
+  stop(done: Ended): void {
+    this.#stopping = true;
+    this.#stopTick = this.#tick;
+    this.#onStopped = done;
+    this.#cancelIdleCheckpoint();
+    this.#expiry.stop();
+    this.#expiry.carryTime();
+    this.#checkpoints.stopping();
+    this.#receiver.close();
+    this.#sender.close();
+    this.#goOnStopping();
+    this.#scheduleTurn();
+    if (this.#disk.failure !== null) this.#giveUpStopping(this.#disk.failure);
+  }
+
+  // ── requests of clients ───────────────────────────────────────────────────────────────────────
+
+  /**
+   * Puts an operation on its way through the log, here or by way of the leader; `sink` is resolved when
+   * it is applied or refused, at the latest when its time is over.
+   */
   write(groupId: GroupId, operation: Operation, sink: ReplySink): void {
     const group = this.#group(groupId);
     const refusal = this.#refusal(group);
@@ -161,8 +257,7 @@ export class Replica {
       sink.resolve(refusal);
       return;
     }
-    this.#inFlight += 1;
-    this.#inFlightBytes += group.write(operation, this.#trackScripts(group, operation, sink));
+    group.write(operation, this.#scripts.track(group, operation, sink));
     this.#list(group);
   }
 
@@ -175,76 +270,207 @@ export class Replica {
     return null;
   }
 
-  /** Answers from applied state. */
-  read(groupId: GroupId, operation: Operation): Reply {
+  /** Answers at once, from applied state, where that is current; else undefined, see {@link read}. */
+  tryRead(groupId: GroupId, operation: Operation): Reply | undefined {
+    return this.#group(groupId).tryRead(operation);
+  }
+
+  /** Answers from state that includes everything acknowledged before now. */
+  read(groupId: GroupId, operation: Operation, sink: ReplySink): void {
     const group = this.#group(groupId);
-    return group.leads ? group.read(operation) : NOT_LEADING;
+    const refusal = this.#readRefusal(group);
+    if (refusal !== null) {
+      sink.resolve(refusal);
+      return;
+    }
+    group.read(operation, sink);
+    this.#list(group);
   }
 
   /** Answers from the state that includes every write handed over so far. */
   readBehindWrites(groupId: GroupId, operation: Operation, sink: ReplySink): void {
     const group = this.#group(groupId);
-    if (group.leads) group.readBehindWrites(operation, sink);
-    else sink.resolve(NOT_LEADING);
+    const refusal = this.#readRefusal(group);
+    if (refusal !== null) {
+      sink.resolve(refusal);
+      return;
+    }
+    group.readBehindWrites(operation, sink);
+    this.#list(group);
   }
 
   /** Carries out a PAXOS command; `args[0]` is its name. */
   admin(args: readonly string[], sink: ReplySink): void {
-    const name = (args[0] ?? "").toUpperCase();
-    sink.resolve(errorReply(`ERR ${name} needs a cluster, and this node is alone`));
+    this.#admin.request(args, sink);
   }
 
   /** How many different scripts are cached. */
   get scriptCount(): number {
-    const known = new Set<string>();
-    for (const group of this.#groups) for (const sha of group.machine.scriptShas()) known.add(sha);
-    return known.size;
+    return this.#scripts.count;
   }
 
   /** Whether the group has applied the script and nothing on its way takes it away. */
   groupHasScript(groupId: GroupId, sha: string): boolean {
-    return !this.#scripts.flushing && this.#group(groupId).machine.hasScript(sha);
+    return this.#scripts.groupHas(this.#group(groupId), sha);
   }
 
-  /**
-   * The body of a script that any group has, or is about to have by what was dispatched so far. While
-   * a SCRIPT FLUSH is on its way, only what was dispatched behind it is known.
-   */
+  /** The body of a script, as far as this node knows it. */
   scriptBody(sha: string): string | null {
-    const loading = this.#scripts.body(sha);
-    if (loading !== null || this.#scripts.flushing) return loading;
-    for (const group of this.#groups) {
-      const body = group.machine.scriptBody(sha);
-      if (body !== null) return body;
+    return this.#scripts.body(sha);
+  }
+
+  // ── other nodes ───────────────────────────────────────────────────────────────────────────────
+
+  /** A body of another node has come; nothing in it is trusted but who sent it. */
+  received(from: NodeId, body: Uint8Array): void {
+    const messages = decodePeerBody(body);
+    if (typeof messages === "string") {
+      this.#onEvent({ kind: "bad-body", from, reason: messages });
+      return;
     }
-    return null;
-  }
-
-  /** Runs an EVALSHA again with the body its group lacked, or answers NOSCRIPT. */
-  retryScript(group: GroupReplica, operation: EvalOperation, sink: ReplySink): void {
-    const body = this.scriptBody(operation.sha);
-    if (body === null) sink.resolve(NO_SCRIPT_REPLY);
-    else this.write(group.id, { ...operation, body }, sink);
-  }
-
-  /**
-   * Takes no more writes, finishes those in flight, checkpoints every group (so that the next start
-   * replays nothing) and calls `done`; with the reason when the disk does not take it.
-   */
-  stop(done: Ended): void {
-    this.#stopping = true;
-    this.#cancelExpiry();
-    this.#cancelIdleCheckpoint();
-    this.#carryTime();
-    this.#onStopped = done;
+    for (const message of messages) this.#take(from, message);
     this.#scheduleTurn();
-    const failure = this.#storageFailure();
-    if (failure !== null) this.#giveUpStopping(failure);
   }
 
-  /** Why writes are refused, or null. */
-  #storageFailure(): Error | null {
-    return this.#commitFailure ?? this.#checkpointFailure;
+  /** A link is up. */
+  connected(peer: NodeId): void {
+    this.#leadership.connected(peer);
+    for (const group of this.#groups) {
+      if (group.forwards.target !== peer) continue;
+      group.forwards.sendAgain();
+      this.#list(group);
+    }
+    this.#scheduleTurn();
+  }
+
+  /** A link is gone. */
+  disconnected(peer: NodeId): void {
+    this.#leadership.disconnected(peer);
+    this.#sender.disconnected(peer);
+    this.#receiver.disconnected(peer);
+    this.#admin.disconnected(peer);
+    for (const group of this.#groups) {
+      if (group.forwards.target === peer) group.forwards.sendAgain();
+      group.paxos.suspect(peer);
+    }
+    this.#scheduleTurn();
+  }
+
+  #take(from: NodeId, message: PeerMessage): void {
+    switch (message.kind) {
+      case "paxos": {
+        const group = this.#groups[message.group];
+        if (group !== undefined) this.#step(group, from, message.message);
+        return;
+      }
+      case "forward": {
+        const group = this.#groups[message.group];
+        if (group !== undefined) this.#serve(group, from, message);
+        return;
+      }
+      case "forwarded":
+        this.#groups[message.group]?.forwards.answered(from, message);
+        this.wakeGroup(message.group);
+        return;
+      case "snapshot-request":
+        if (this.#groups[message.group] !== undefined && !this.#stopping) {
+          this.#sender.requested(from, message);
+        }
+        return;
+      case "snapshot-chunk":
+        this.#receiver.received(from, message);
+        return;
+      case "snapshot-ack":
+        this.#sender.acknowledged(from, message);
+        return;
+      case "admin":
+        this.#admin.received(from, message);
+        return;
+      case "admin-reply":
+        this.#admin.replied(from, message);
+        return;
+      default:
+        unreachable(message);
+    }
+  }
+
+  #step(group: GroupReplica, from: NodeId, message: PaxosMessage): void {
+    if (needsDisk(message) && this.#disk.sick) return;
+    group.paxos.step(from, message, this.#clock.monotonicMs());
+    this.#list(group);
+  }
+
+  /** An operation that another node sends because it takes this one for the leader. */
+  #serve(group: GroupReplica, from: NodeId, message: ForwardMessage): void {
+    const { boot, sequence, floor, operation, read } = message;
+    const refusal = this.#refusalToServe(group);
+    if (refusal !== null) {
+      const { reply, leader } = refusal;
+      const answer = {
+        group: group.id,
+        boot,
+        sequence,
+        outcome: "refused",
+        reply,
+        leader,
+      } as const;
+      this.#outbound.add(from, { kind: "forwarded", ...answer });
+      return;
+    }
+    const served = group.serving.begin(from, message);
+    if (served === null) return;
+    if (!read) group.writeForwarded(operation, served, { node: from, boot, sequence, floor });
+    else if (group.serving.hasWritesOf(from)) group.readBehindWrites(operation, served);
+    else group.read(operation, served);
+    this.#list(group);
+  }
+
+  #refusalToServe(group: GroupReplica): { reply: Reply; leader: NodeId } | null {
+    const { self } = this.#context;
+    if (!group.isLeader) return { reply: NOT_LEADING, leader: group.leader };
+    // Somebody else is about to lead.
+    if (this.#stopping || this.#disk.sick) return { reply: NOT_LEADING, leader: 0 };
+    return this.#load.full ? { reply: TOO_MANY_IN_FLIGHT, leader: self } : null;
+  }
+
+  /** Messages that did not leave: forwarded operations wait for their next chance. */
+  #dropped(to: NodeId, messages: readonly PeerMessage[]): void {
+    for (const message of messages) {
+      if (message.kind !== "forward") continue;
+      const group = this.#groups[message.group];
+      if (group?.forwards.target === to) group.forwards.notSent(message.sequence);
+    }
+  }
+
+  // ── turns ─────────────────────────────────────────────────────────────────────────────────────
+
+  #makeContext(): ReplicaContext {
+    const { self, boot } = this.#options;
+    const currentTick = (): number => this.#tick;
+    let proposals = 0;
+    return {
+      self,
+      boot,
+      clock: this.#clock,
+      timings: this.#timings,
+      get tick() {
+        return currentTick();
+      },
+      requestTicks: Math.max(1, Math.ceil(this.#timings.requestTimeoutMs / this.#timings.tickMs)),
+      outbound: this.#outbound,
+      load: this.#load,
+      nextProposal: () => {
+        proposals += 1;
+        return proposals;
+      },
+      membersChanged: (group) => {
+        this.#membersChanged(this.#group(group));
+      },
+      wake: (group) => {
+        if (group === undefined) this.#scheduleTurn();
+        else this.wakeGroup(group);
+      },
+    };
   }
 
   #group(id: GroupId): GroupReplica {
@@ -253,43 +479,40 @@ export class Replica {
 
   #refusal(group: GroupReplica): Reply {
     if (this.#stopping) return STOPPING;
-    if (!group.leads) return NOT_LEADING;
-    if (this.#inFlight >= OPERATIONS_IN_FLIGHT_MAX) return TOO_MANY_IN_FLIGHT;
-    if (this.#inFlightBytes >= BYTES_IN_FLIGHT_MAX) return TOO_MANY_IN_FLIGHT;
-    const failure = this.#storageFailure();
+    if (this.#load.full || group.forwards.full) return TOO_MANY_IN_FLIGHT;
+    const failure = group.alone ? this.#disk.failure : null;
     return failure === null ? null : diskRefusal(failure);
   }
 
-  /** Wraps the sinks of the rare operations that change which scripts are known. */
-  #trackScripts(group: GroupReplica, operation: Operation, sink: ReplySink): ReplySink {
-    if (operation.kind === "script-flush") {
-      this.#scripts.flushDispatched();
-      return {
-        resolve: (reply) => {
-          this.#scripts.flushApplied();
-          sink.resolve(reply);
-        },
-      };
-    }
-    if (operation.kind !== "script-load" && operation.kind !== "eval") return sink;
-    const { sha, body } = operation;
-    if (body === null || this.groupHasScript(group.id, sha)) return sink;
-    if (!this.#compiles(sha, body)) return sink;
-    const loading = this.#scripts.loadDispatched(sha, body);
-    return {
-      resolve: (reply) => {
-        this.#scripts.loadApplied(loading);
-        sink.resolve(reply);
-      },
-    };
+  #readRefusal(group: GroupReplica): Reply {
+    if (group.isLeader) return null;
+    if (this.#stopping) return STOPPING;
+    return group.forwards.full ? TOO_MANY_IN_FLIGHT : null;
+  }
+
+  /** Runs an EVALSHA again with the body its group lacked, or answers NOSCRIPT. */
+  #retryScript(group: GroupReplica, operation: EvalOperation, sink: ReplySink): void {
+    const body = this.#scripts.body(operation.sha);
+    if (body === null) sink.resolve(NO_SCRIPT_REPLY);
+    else this.write(group.id, { ...operation, body }, sink);
+  }
+
+  /** Gives a group its part in the next turn. */
+  wakeGroup(id: GroupId): void {
+    const group = this.#groups[id];
+    if (group === undefined) this.#scheduleTurn();
+    else this.#list(group);
   }
 
   #list(group: GroupReplica): void {
-    if (!group.listed) {
-      group.listed = true;
-      this.#listed.push(group);
-    }
+    this.#listNow(group);
     this.#scheduleTurn();
+  }
+
+  #listNow(group: GroupReplica): void {
+    if (group.listed) return;
+    group.listed = true;
+    this.#listed.push(group);
   }
 
   #scheduleTurn(): void {
@@ -301,11 +524,16 @@ export class Replica {
     });
   }
 
-  /** Proposes, commits, applies; runs at the end of an event-loop turn that brought work. */
+  /** Proposes, commits, sends, applies; runs at the end of an event-loop turn that brought work. */
   #turn(): void {
+    if (this.#disk.gaveUp) return;
     this.#proposeAndCollect();
-    this.#commitIfIdle();
+    this.#disk.commitIfIdle();
+    // What others wait for leaves before the entries are applied, which takes longer.
+    this.#outbound.flush();
     this.#applyChosen();
+    this.#outbound.flush();
+    this.#options.onAnswered();
     this.#checkpointIfDue();
     this.#announceReady();
   }
@@ -315,8 +543,10 @@ export class Replica {
     this.#listed = [];
     for (const group of listed) {
       group.listed = false;
-      group.propose();
+      if (group.alone || !this.#disk.sick) group.propose();
+      group.serveReads();
       this.#collect(group);
+      group.forwards.flush();
     }
   }
 
@@ -324,266 +554,253 @@ export class Replica {
     for (const effect of group.paxos.takeEffects()) {
       switch (effect.kind) {
         case "persist":
-          for (const record of effect.records) {
-            if (record.kind === "accepted") {
-              const { slot, ballot, value } = record;
-              this.#gathering.log.push({ group: group.id, slot, ballot, value });
-            } else {
-              this.#gathering.promises.push({ group: group.id, ballot: record.ballot });
-            }
-          }
-          this.#gathering.marks.set(group, effect.mark);
+          this.#disk.add(group, effect);
           break;
-        case "commit":
-          this.#chosen.push({ group, slot: effect.slot, value: effect.value });
+        case "commit": {
+          const { slot, value, members } = effect;
+          this.#chosen.push({ group, slot, value, members });
           break;
-        case "role":
+        }
+        case "role": {
+          const leader = group.leader;
           group.roleChanged(effect);
+          this.#expiry.watch(group);
+          if (group.leader !== leader) {
+            this.#onEvent({ kind: "leader", group: group.id, leader: group.leader });
+          }
           break;
+        }
         case "send":
+          this.#send(group, effect);
+          break;
         case "needSnapshot":
-          assert(false, "a group of one member has no peers");
+          if (!this.#stopping) this.#receiver.needed(group, effect.from, effect.slot);
+          break;
         default:
           unreachable(effect);
       }
     }
   }
 
-  #commitIfIdle(): void {
-    if (this.#committing || this.#gaveUp) return;
-    if (this.#gathering.empty) return;
-    const commit = this.#gathering;
-    this.#gathering = new PendingCommit();
-    this.#committing = true;
-    this.#handCommit(commit);
+  #send(group: GroupReplica, effect: SendEffect): void {
+    // Who does not answer heartbeats is not made leader, and need not be.
+    if (effect.message.kind === "heartbeat-ack" && this.#disk.sick) return;
+    this.#outbound.consensus(group.id, effect);
   }
 
-  /** Last in a turn, so that the rows of a checkpoint are encoded while the disk works on the commit. */
-  #checkpointIfDue(): void {
-    if (this.#checkpointing || this.#gaveUp) return;
-    const idle = this.#stopping && this.#groups.every((group) => group.idle);
-    if (idle) this.#checkpointAll = true;
-    const started = this.#startCheckpoint();
-    if (idle && !this.#committing && !started) this.#finishStop();
-  }
-
-  #handCommit(commit: PendingCommit): void {
-    this.#storage.commit(commit, (failure) => {
-      if (failure === null) {
-        this.#stored(commit);
-        return;
-      }
-      const wasWell = this.#storageFailure() === null;
-      if (this.#commitFailure === null) this.#losePatienceLater();
-      this.#commitFailure = failure;
-      this.#failed(failure, wasWell, () => {
-        this.#handCommit(commit);
-      });
-    });
-  }
-
-  #handCheckpoint(write: StateWrite): void {
-    this.#storage.checkpoint(write, (failure) => {
-      if (failure === null) {
-        this.#checkpointed(write);
-        return;
-      }
-      const wasWell = this.#storageFailure() === null;
-      this.#checkpointFailure = failure;
-      this.#failed(failure, wasWell, () => {
-        this.#handCheckpoint(write);
-      });
-    });
-  }
-
-  /**
-   * What failed is tried again as it is, since it may not be overtaken. Those whose commands are not in
-   * it are told at once that nothing happened; those in it, after a while, that nobody knows yet.
-   */
-  #failed(failure: Error, wasWell: boolean, retry: () => void): void {
-    if (wasWell) this.#onStorage(failure);
-    const refusal = diskRefusal(failure);
-    for (const group of this.#groups) {
-      const { operations, bytes } = group.refuseWaiting(refusal);
-      this.#inFlight -= operations;
-      this.#inFlightBytes -= bytes;
-    }
-    this.#onAnswered();
-    if (this.#onReady !== null) {
-      const ready = this.#onReady;
-      this.#onReady = null;
-      this.#gaveUp = true;
-      ready(failure);
-      return;
-    }
-    if (this.#onStopped !== null) {
-      this.#giveUpStopping(failure);
-      return;
-    }
-    this.#scheduler.after(STORAGE_RETRY_MS, () => {
-      if (!this.#gaveUp) retry();
-    });
-  }
-
-  #losePatienceLater(): void {
-    this.#scheduler.after(STORAGE_PATIENCE_MS, () => {
-      if (this.#commitFailure !== null) this.#answerUnknown(this.#commitFailure);
-    });
-  }
-
-  #answerUnknown(failure: Error): void {
-    const reply = errorReply(
-      `UNKNOWN the outcome is not known: the disk has not taken the write yet (${failure.message}); ` +
-        "it may still take effect, so read before you retry",
-    );
-    for (const group of this.#groups) group.abandonInFlight(reply);
-    this.#onAnswered();
-  }
-
-  /** The last commits cannot be made: nothing in them was acknowledged, so stopping loses nothing. */
-  #giveUpStopping(failure: Error): void {
-    this.#gaveUp = true;
-    this.#answerUnknown(failure);
-    const done = this.#onStopped;
-    this.#onStopped = null;
-    if (done !== null) done(failure);
-  }
-
-  #checkpointed({ group, cutThrough }: StateWrite): void {
-    this.#checkpointing = false;
-    const failedBefore = this.#storageFailure() !== null;
-    this.#checkpointFailure = null;
-    if (failedBefore && this.#storageFailure() === null) this.#onStorage(null);
-    this.#lastCheckpointWallMs = this.#clock.wallMs();
-    this.#group(group).paxos.compact(cutThrough);
-    this.#checkpointIfDue();
-    if (this.#stopping) this.#scheduleTurn();
-  }
-
-  #stored(commit: PendingCommit): void {
-    this.#committing = false;
-    const failedBefore = this.#storageFailure() !== null;
-    this.#commitFailure = null;
-    if (failedBefore && this.#storageFailure() === null) this.#onStorage(null);
-    for (const [group, mark] of commit.marks) {
+  #stored(marks: Marks): void {
+    for (const [group, mark] of marks) {
+      this.#outbound.stored(group.id, mark);
       group.paxos.stored(mark);
       this.#collect(group);
       this.#listNow(group);
     }
-    this.#proposeAndCollect();
-    this.#commitIfIdle();
-    this.#applyChosen();
-    this.#checkpointIfDue();
+    this.#turn();
     if (this.#onReady !== null || this.#stopping) this.#scheduleTurn();
-  }
-
-  #listNow(group: GroupReplica): void {
-    if (group.listed) return;
-    group.listed = true;
-    this.#listed.push(group);
   }
 
   #applyChosen(): void {
     const chosen = this.#chosen;
     if (chosen.length === 0) return;
     for (let index = 0; index < chosen.length; index += 1) {
-      const { group, slot, value } = present(chosen[index], "within bounds");
-      const { operations, bytes } = group.apply(slot, value);
-      this.#inFlight -= operations;
-      this.#inFlightBytes -= bytes;
+      const decided = present(chosen[index], "within bounds");
+      const { group } = decided;
+      group.apply(decided);
       // The window moved: what waits may be proposed, and new deadlines may have come.
       if (!group.idle) this.#list(group);
-      this.#watchDeadline(group);
+      this.#expiry.watch(group);
     }
     chosen.length = 0;
-    this.#onAnswered();
   }
 
-  #announceReady(): void {
-    const ready = this.#onReady;
-    if (ready === null || !this.#groups.every((group) => group.leads)) return;
-    this.#onReady = null;
-    for (const group of this.#groups) this.#watchDeadline(group);
-    ready(null);
-  }
+  // ── time ──────────────────────────────────────────────────────────────────────────────────────
 
-  #watchDeadline(group: GroupReplica): void {
-    const waitMs = group.msUntilDue();
-    if (waitMs === null || this.#stopping) return;
-    const now = this.#clock.monotonicMs();
-    // A flood of keys that are due is behind its time: its entries follow one another.
-    const earliestMs = waitMs < -EXPIRY_INTERVAL_MS ? now : this.#lastExpiryMs + EXPIRY_INTERVAL_MS;
-    const atMs = Math.max(now + waitMs, earliestMs);
-    if (atMs >= this.#expiryAtMs) return;
-    this.#expiryAtMs = atMs;
-    this.#cancelExpiry();
-    this.#cancelExpiry = this.#scheduler.after(Math.max(0, Math.ceil(atMs - now)), () => {
-      this.#expire();
+  #scheduleTick(): void {
+    this.#cancelTick = this.#scheduler.after(this.#timings.tickMs, () => {
+      this.#scheduleTick();
+      this.#onTick();
     });
   }
 
-  /** Lets an entry carry the time forward in each group where something is due. */
-  #expire(): void {
-    this.#expiryAtMs = Infinity;
-    this.#lastExpiryMs = this.#clock.monotonicMs();
+  #onTick(): void {
+    this.#tick += 1;
+    const now = this.#clock.monotonicMs();
     for (const group of this.#groups) {
-      const waitMs: Millis | null = group.msUntilDue();
-      if (waitMs === null) continue;
-      if (waitMs <= 0) {
-        group.carryTime();
-        this.#list(group);
-      }
-      this.#watchDeadline(group);
+      if (!group.alone) group.paxos.tick(now);
+      group.expire();
+      if (!group.alone || !group.idle) this.#list(group);
     }
+    this.#receiver.expire();
+    this.#sender.expire();
+    this.#admin.tick();
+    if (this.#stopping) this.#goOnStopping();
+    else if (this.#tick % this.#policyTicks === 0) this.#runPolicies();
+    this.#options.onAnswered();
   }
 
-  /** Hands over the next checkpoint that is due; false when there is none. */
-  #startCheckpoint(): boolean {
-    const count = this.#groups.length;
-    for (let step = 0; step < count; step += 1) {
-      const group = present(this.#groups[(this.#nextCheckpoint + step) % count], "within bounds");
-      const due = this.#checkpointAll
-        ? group.behindCheckpoint || (!this.#stopping && group.machine.dirtyRows() > 0)
-        : group.checkpointDue(this.#storage.logBytes(group.id));
-      if (!due) continue;
-      this.#nextCheckpoint = (group.id + 1) % count;
-      this.#checkpointing = true;
-      this.#handCheckpoint(group.takeCheckpoint());
-      return true;
+  get #policyTicks(): number {
+    return Math.max(1, Math.round(this.#timings.policyMs / this.#timings.tickMs));
+  }
+
+  #runPolicies(): void {
+    if (this.#disk.sick) {
+      this.#leadership.giveUpAll();
+      return;
     }
-    this.#checkpointAll = false;
-    return false;
+    this.#membership.run();
+    this.#leadership.giveBack();
+  }
+
+  /** Hands over what it leads, as long as there is time for that; then the rest may end. */
+  #goOnStopping(): void {
+    if (this.#handedOver) return;
+    this.#leadership.giveUpAll();
+    const waitedMs = (this.#tick - this.#stopTick) * this.#timings.tickMs;
+    if (this.#leadership.leadsOthers && waitedMs < this.#timings.stopHandoverMs) return;
+    this.#handedOver = true;
+    this.#scheduleTurn();
   }
 
   #scheduleIdleCheckpoint(): void {
     this.#cancelIdleCheckpoint = this.#scheduler.after(IDLE_CHECKPOINT_MS, () => {
-      const now = this.#clock.monotonicMs();
-      if (now - this.#timeCarriedAtMs >= TIME_CARRIED_INTERVAL_MS) this.#carryTime();
-      // An idle node ends with everything in the state and an empty log.
-      if (this.#groups.every((group) => group.idle)) {
-        this.#checkpointAll = true;
+      this.#expiry.carryTimeIfDue();
+      // A quiet node ends with everything in the state and an empty log.
+      if (this.#isQuiet()) {
+        this.#checkpoints.wantAll();
         this.#scheduleTurn();
       }
       if (!this.#stopping) this.#scheduleIdleCheckpoint();
     });
   }
 
+  /** Whether this is a moment for a checkpoint of everything, which costs a busy node too much. */
+  #isQuiet(): boolean {
+    if (this.alone) return this.#groups.every((group) => group.idle);
+    // What a follower applies was waited for on another node: it is never idle, only nothing comes.
+    let applied = 0;
+    for (const group of this.#groups) applied += group.machine.appliedSlot;
+    const isQuiet = applied === this.#appliedBefore;
+    this.#appliedBefore = applied;
+    return isQuiet;
+  }
+
+  // ── the disk ──────────────────────────────────────────────────────────────────────────────────
+
+  /** Last in a turn, so that the rows of a checkpoint are encoded while the disk works on the commit. */
+  #checkpointIfDue(): void {
+    if (this.#disk.checkpointing || this.#disk.gaveUp) return;
+    const idle = this.#handedOver && this.#groups.every((group) => group.idle);
+    if (idle) this.#checkpoints.wantAll();
+    const started = this.#checkpoints.start();
+    if (idle && !this.#disk.committing && !started) this.#finishStop(null);
+  }
+
+  #checkpointed({ group: id, cutThrough }: StateWrite): void {
+    this.#lastCheckpointWallMs = this.#clock.wallMs();
+    const group = this.#group(id);
+    this.#checkpoints.written();
+    // A snapshot may have moved the cut further.
+    if (cutThrough > group.paxos.cutSlot) group.paxos.compact(cutThrough);
+    this.#sender.checkpointed(id);
+    this.#receiver.checkpointed(id);
+    this.#checkpointIfDue();
+    this.#scheduleTurn();
+  }
+
   /**
-   * Group time goes on from the last applied stamp after a restart, so what was not stamped is given
-   * to every lease once more. Groups with leases therefore stamp now and then, also without traffic.
+   * What failed is tried again as it is. In groups of this node alone, those whose commands are not in
+   * it are told at once that nothing happened; what others can do for them goes on to those.
    */
-  #carryTime(): void {
-    this.#timeCarriedAtMs = this.#clock.monotonicMs();
-    for (const group of this.#groups) {
-      if (group.msUntilDue() === null) continue;
-      group.carryTime();
-      this.#list(group);
+  #diskFailed(failure: Error, isNew: boolean): void {
+    if (isNew) this.#options.onStorage(failure);
+    const refusal = diskRefusal(failure);
+    for (const group of this.#groups) if (group.alone) group.refuseWaiting(refusal);
+    this.#options.onAnswered();
+    if (this.#onReady !== null) {
+      const ready = this.#onReady;
+      this.#onReady = null;
+      this.#disk.giveUp();
+      this.#endTimers();
+      ready(failure);
+    } else if (this.#onStopped !== null) {
+      this.#giveUpStopping(failure);
+    } else if (isNew) {
+      this.#runPolicies();
     }
   }
 
-  #finishStop(): void {
+  #answerUnknown(failure: Error): void {
+    const reply = diskUnknown(failure);
+    for (const group of this.#groups) if (group.alone) group.abandonInFlight(reply);
+    this.#options.onAnswered();
+  }
+
+  /** The last commits cannot be made: nothing in them was acknowledged, so stopping loses nothing. */
+  #giveUpStopping(failure: Error): void {
+    this.#disk.giveUp();
+    const reply = diskUnknown(failure);
+    for (const group of this.#groups) group.abandonInFlight(reply);
+    this.#options.onAnswered();
+    this.#finishStop(failure);
+  }
+
+  #finishStop(failure: Error | null): void {
+    this.#endTimers();
     const done = this.#onStopped;
     this.#onStopped = null;
-    if (done !== null) done(null);
+    if (done !== null) done(failure);
+  }
+
+  #endTimers(): void {
+    this.#cancelTick();
+    this.#cancelIdleCheckpoint();
+    this.#expiry.stop();
+  }
+
+  #announceReady(): void {
+    const ready = this.#onReady;
+    if (ready === null || !this.#groups.every((group) => group.leads || !group.alone)) return;
+    this.#onReady = null;
+    for (const group of this.#groups) this.#expiry.watch(group);
+    ready(null);
+  }
+
+  // ── members ───────────────────────────────────────────────────────────────────────────────────
+
+  #membersChanged(group: GroupReplica): void {
+    const members = group.members
+      .map(({ id, voter }) => (voter ? `${id}` : `(${id} learns)`))
+      .join(" ");
+    this.#onEvent({ kind: "members", group: group.id, members });
+    if (group.id === 0) this.#announceMembers();
+  }
+
+  /** Links follow the members of group 0. A node that nobody has added yet knows of none. */
+  #announceMembers(): void {
+    const members = this.#groups[0]?.members ?? [];
+    if (members.length === 0) return;
+    this.#transport?.setPeers(members.map(({ id, address }) => ({ id, address })));
+  }
+}
+
+/** Whether taking in a message makes records that must become durable. */
+function needsDisk(message: PaxosMessage): boolean {
+  switch (message.kind) {
+    case "accept":
+    case "prepare":
+    case "learned":
+    case "handover":
+      return true;
+    case "probe":
+    case "probe-ack":
+    case "promise":
+    case "accepted":
+    case "heartbeat":
+    case "heartbeat-ack":
+    case "nack":
+    case "learn":
+      return false;
+    default:
+      return unreachable(message);
   }
 }

@@ -1,8 +1,9 @@
 /**
  * Carries out the plan of a command: answers at once, or hands operations to the replica.
  *
- * A read goes straight to the applied state unless its own connection still waits for a write: then
- * it runs behind the newest batch of its group, so that a pipeline sees its own writes. Commands of
+ * A read goes straight to the applied state where that is current, and to whoever has current state
+ * where it is not. While its own connection still waits for a write, it runs behind the newest batch of
+ * its group, so that a pipeline sees its own writes. Commands of
  * one pipeline that concern different groups may take effect in either order, as in a Redis cluster;
  * their replies keep the order of the pipeline.
  */
@@ -127,7 +128,12 @@ export class Dispatcher {
       this.#replica.readBehindWrites(group, operation, pending);
       return;
     }
-    const reply = this.#replica.read(group, operation);
+    const reply = this.#replica.tryRead(group, operation);
+    if (reply === undefined) {
+      const pending = connection.defer(args, finish, operation.kind === "scan");
+      this.#replica.read(group, operation, pending);
+      return;
+    }
     connection.reply(finish === undefined ? reply : finish(reply), args);
   }
 
@@ -162,7 +168,8 @@ export class Dispatcher {
       return;
     }
     const body = plan.body ?? this.#replica.scriptBody(plan.sha);
-    if (body === null) {
+    // With other nodes, a script may be loaded that this one has not heard of yet: the group knows.
+    if (body === null && this.#replica.alone) {
       connection.reply(NO_SCRIPT_REPLY, args);
       return;
     }
@@ -179,11 +186,15 @@ export class Dispatcher {
     // A read-only script that the group lacks passes through the log all the same, to be kept there.
     if (!plan.readOnly || !this.#replica.groupHasScript(group, plan.sha)) {
       this.#replica.write(group, operation, connection.defer(args, undefined, true));
-    } else if (connection.pendingReplies === 0) {
-      connection.reply(this.#replica.read(group, operation), args);
-    } else {
-      this.#replica.readBehindWrites(group, operation, connection.defer(args, undefined, true));
+      return;
     }
+    if (connection.pendingReplies > 0) {
+      this.#replica.readBehindWrites(group, operation, connection.defer(args, undefined, true));
+      return;
+    }
+    const reply = this.#replica.tryRead(group, operation);
+    if (reply !== undefined) connection.reply(reply, args);
+    else this.#replica.read(group, operation, connection.defer(args, undefined, true));
   }
 
   #groupOf(operation: Operation): GroupId {

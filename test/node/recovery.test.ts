@@ -1,7 +1,9 @@
 /** Rebuilding a group: what is not all that was written ends the start, and nothing serves. */
 import * as assert from "uvu/assert";
 import type { AcceptedRecord, Recovery } from "../../src/base/ports.ts";
+import { Prng } from "../../src/base/prng.ts";
 import { recoverGroup } from "../../src/node/recovery.ts";
+import type { Member } from "../../src/paxos/members.ts";
 import { encodeMachineMeta, encodeStateRow } from "../../src/wire/state-codec.ts";
 import {
   Disk,
@@ -25,7 +27,12 @@ function written(): { disk: Disk; log: AcceptedRecord[] } {
   return { disk, log };
 }
 
-function recover({ disk, log }: { disk: Disk; log: readonly AcceptedRecord[] }): number {
+const ALONE: readonly Member[] = [{ id: 1, voter: true, address: "" }];
+
+function recover(
+  { disk, log }: { disk: Disk; log: readonly AcceptedRecord[] },
+  members: readonly Member[] = ALONE,
+): number {
   const { meta, appliedSlot } = disk;
   const recovery: Recovery = {
     groups: 1,
@@ -43,14 +50,14 @@ function recover({ disk, log }: { disk: Disk; log: readonly AcceptedRecord[] }):
     id: 0,
     self: 1,
     recovery,
-    clock: { monotonicMs: () => 0, wallMs: () => 0 },
-    scripts: new ProgramEngine(),
-    commands: programCommands,
-    owns: () => true,
-    ownsEverything: true,
-    onScriptBodyNeeded: () => {
-      throw new Error("nothing runs here");
+    machine: {
+      groups: 1,
+      scripts: new ProgramEngine(),
+      commands: programCommands,
+      owns: () => true,
     },
+    initialMembers: members,
+    random: new Prng(1),
   });
   return group.machine.counts(0).keys;
 }
@@ -89,6 +96,13 @@ suite("node/recovery", (test) => {
       () => recover({ disk, log: log.filter(({ slot }) => slot !== 4) }),
       "the log of group 0: slot 4 is missing",
     );
+  });
+
+  test("with other members a slot may be missing: a majority of them has it", () => {
+    const { disk, log } = written();
+    const others = [1, 2, 3].map((id) => ({ id, voter: true, address: `host:${id}` }));
+
+    assert.is(recover({ disk, log: log.filter(({ slot }) => slot !== 4) }, others), 3);
   });
 
   test("a checkpoint that is missing leaves a log that does not begin with the first slot", () => {

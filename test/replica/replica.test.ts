@@ -35,11 +35,15 @@ suite("replica/durability", (test) => {
 
     assert.equal(answer.replies, []);
     assert.is(world.storage.inFlight?.log.length, 1);
-    assert.is(world.replica.read(0, get("a")), null, "nothing changes before the entry is applied");
+    assert.is(
+      world.replica.tryRead(0, get("a")),
+      null,
+      "nothing changes before the entry is applied",
+    );
     world.storage.succeed();
     world.scheduler.settle();
     assert.equal(answer.replies, [OK]);
-    assert.is(world.replica.read(0, get("a")), "me");
+    assert.is(world.replica.tryRead(0, get("a")), "me");
   });
 
   test("all groups of a turn share one disk commit", () => {
@@ -72,7 +76,7 @@ suite("replica/durability", (test) => {
 
     const slots = world.storage.stored.map((commit) => commit.log.length);
     assert.ok(slots.length <= 3, `commits: ${slots.join(" ")}`);
-    assert.is(world.replica.read(0, get("k99")), "v");
+    assert.is(world.replica.tryRead(0, get("k99")), "v");
   });
 
   test("the next commit is with the disk before the last one is answered", () => {
@@ -122,10 +126,10 @@ suite("replica/durability", (test) => {
 
     const [reply = null] = refused.replies;
     assert.ok(isError(reply) && /^MISCONF .*no space/.test(reply.text));
-    assert.is(world.replica.read(0, get("a")), "v");
+    assert.is(world.replica.tryRead(0, get("a")), "v");
     world.scheduler.pass(STORAGE_RETRY_MS);
     world.finishDisk();
-    assert.is(world.replica.read(1, get("c")), null, "what was refused never happens");
+    assert.is(world.replica.tryRead(1, get("c")), null, "what was refused never happens");
     assert.equal(world.write(1, setNx("c", "v")).replies, [], "writes are taken again");
   });
 });
@@ -156,8 +160,8 @@ suite("replica/broken disk", (test) => {
 
     world.scheduler.pass(STORAGE_RETRY_MS);
     world.finishDisk();
-    assert.is(world.replica.read(0, get("a")), "v", "it may still take effect");
-    assert.is(world.replica.read(0, get("c")), null, "what was refused never happens");
+    assert.is(world.replica.tryRead(0, get("a")), "v", "it may still take effect");
+    assert.is(world.replica.tryRead(0, get("c")), null, "what was refused never happens");
     assert.equal([inFlight.replies.length, second.replies.length], [1, 1], "nobody hears twice");
     assert.equal(world.write(0, setNx("d", "v")).replies, []);
   });
@@ -177,7 +181,7 @@ suite("replica/broken disk", (test) => {
     assert.equal(read.replies, [null]);
     world.scheduler.pass(STORAGE_RETRY_MS);
     world.finishDisk();
-    assert.is(world.replica.read(0, get("a")), "v");
+    assert.is(world.replica.tryRead(0, get("a")), "v");
   });
 
   test("stopping gives up with the reason instead of waiting for ever", () => {
@@ -279,10 +283,10 @@ suite("replica/time", (test) => {
       world.write(0, { ...setNx("a", "v", atMs), when: "always", expireMode: "at" });
       world.finishDisk();
       world.clock.monotonic += 0.15;
-      found.push(world.replica.read(0, read));
+      found.push(world.replica.tryRead(0, read));
     }
     world.clock.wall += 60_000;
-    found.push(world.replica.read(0, read));
+    found.push(world.replica.tryRead(0, read));
 
     assert.equal([...new Set(found)], [atMs, atMs + 60_000], "and follows a clock that was set");
   });
@@ -294,11 +298,11 @@ suite("replica/time", (test) => {
 
     world.scheduler.pass(100);
     world.finishDisk();
-    assert.is(world.replica.read(0, get("a")), "v", "a lease is never cut short");
+    assert.is(world.replica.tryRead(0, get("a")), "v", "a lease is never cut short");
     world.scheduler.pass(1);
     world.finishDisk();
 
-    assert.is(world.replica.read(0, get("a")), null);
+    assert.is(world.replica.tryRead(0, get("a")), null);
   });
 
   test("entries that only carry time keep their distance", () => {

@@ -21,7 +21,7 @@ import type { Operation, SetOperation } from "../../src/machine/operation.ts";
 import type { ScriptEngine } from "../../src/machine/script/port.ts";
 import { PaxosGroup } from "../../src/paxos/group.ts";
 import type { ReplySink } from "../../src/replica/batch.ts";
-import { GroupReplica } from "../../src/replica/group-replica.ts";
+import type { RecoveredGroup } from "../../src/replica/group-replica.ts";
 import { Replica } from "../../src/replica/replica.ts";
 
 /** A clock that moves only when told. */
@@ -189,6 +189,9 @@ export class World {
   constructor(options: { readonly groups?: number; readonly storage?: ManualStorage } = {}) {
     this.storage = options.storage ?? new ManualStorage();
     this.replica = new Replica({
+      self: 1,
+      boot: 1,
+      transport: null,
       storage: this.storage,
       clock: this.clock,
       scheduler: this.scheduler,
@@ -199,6 +202,7 @@ export class World {
         this.storageReports.push(reason === null ? null : reason.message);
       },
       compiles: (_, body) => !body.includes("no Lua"),
+      newMachine,
     });
     for (let id = 0; id < (options.groups ?? 2); id += 1) this.replica.addGroup(this.#group(id));
   }
@@ -242,25 +246,21 @@ export class World {
     return answer;
   }
 
-  #group(id: GroupId): GroupReplica {
-    const machine = new Machine({
-      scripts: echoEngine,
-      commands: scriptCommands,
-      owns: () => true,
-    });
-    return new GroupReplica({
+  #group(id: GroupId): RecoveredGroup {
+    return {
       id,
-      machine,
+      machine: newMachine(),
       paxos: new PaxosGroup(
         { self: 1, members: [{ id: 1, voter: true, address: "" }], window: 2 },
         { promised: 0, accepted: [], appliedSlot: 0 },
       ),
-      clock: this.clock,
-      onScriptBodyNeeded: (group, operation, sink) => {
-        this.replica.retryScript(group, operation, sink);
-      },
-    });
+    };
   }
+}
+
+/** A state without a key, whose scripts are those of {@link echoEngine}. */
+export function newMachine(): Machine {
+  return new Machine({ scripts: echoEngine, commands: scriptCommands, owns: () => true });
 }
 
 /** `SET key value NX PX ms`. */
