@@ -7,6 +7,7 @@ import { assert } from "../base/assert.ts";
 import type { Millis, NodeId } from "../base/ids.ts";
 import type { Identity, Refusal } from "./handshake.ts";
 import { encodeHandshake, HANDSHAKE_VERSION, HandshakeReader } from "./handshake.ts";
+import type { Lookup } from "./lookup.ts";
 import type { TlsMaterial } from "./tls.ts";
 
 /** Whether `other` is let in; `done` may be called later, when something had to be made durable. */
@@ -24,6 +25,7 @@ export interface DialOptions {
   readonly tls: TlsMaterial | null;
   readonly handshakeMs: Millis;
   readonly check: Check;
+  readonly lookup: Lookup;
 }
 
 export type DialOutcome =
@@ -65,7 +67,7 @@ export class Dial {
     const { host, port } = parsed.endpoint;
     this.#endpoint = parsed.endpoint;
     const { tls } = options;
-    const where = { host, port, noDelay: true };
+    const where = { host, port, noDelay: true, lookup: options.lookup };
     this.#socket =
       tls === null
         ? connect(where)

@@ -26,6 +26,7 @@ import type { Acquaintance, Identity } from "./handshake.ts";
 import { refusalOf } from "./handshake.ts";
 import { Link } from "./link.ts";
 import type { PeerListener } from "./listener.ts";
+import { sharedLookup } from "./lookup.ts";
 import type { TransportLog } from "./problem-log.ts";
 import { ProblemLog } from "./problem-log.ts";
 import type { TransportTiming } from "./timing.ts";
@@ -107,7 +108,9 @@ export class PeerTransport implements Transport {
   readonly #met = new Map<NodeId, Met>();
   /** Nodes whose incarnation is being made durable. */
   readonly #remembering = new Map<NodeId, Remembering>();
+  /** Calls in the handshake, and refused ones until their connection is gone. */
   readonly #answers = new Set<Answer>();
+  readonly #lookup = sharedLookup();
   #handler: TransportHandler | null = null;
   #ticker: NodeJS.Timeout | null = null;
   #closing: Promise<void> | null = null;
@@ -332,7 +335,7 @@ export class PeerTransport implements Transport {
     peer.problem = reason;
     this.#problems.warn(
       `link ${peer.id}`,
-      `lost the link to node ${peer.id} at ${link.place}: ${reason}`,
+      `lost the link to node ${peer.id} at ${peer.address ?? link.place}: ${reason}`,
     );
     this.#handler?.disconnected(peer.id);
     // The handler may have removed it.
@@ -376,6 +379,7 @@ export class PeerTransport implements Transport {
         tls: this.#gate?.material() ?? null,
         handshakeMs: this.#timing.handshakeMs,
         check: this.#check,
+        lookup: this.#lookup,
       },
       (outcome) => {
         peer.dial = null;
@@ -445,11 +449,14 @@ export class PeerTransport implements Transport {
         tls: this.#gate,
       },
       (outcome) => {
-        this.#answers.delete(answer);
+        if (outcome.kind === "linked") this.#answers.delete(answer);
         this.#answered(place, outcome);
       },
     );
     this.#answers.add(answer);
+    socket.once("close", () => {
+      this.#answers.delete(answer);
+    });
   }
 
   #answered(place: string, outcome: AnswerOutcome): void {

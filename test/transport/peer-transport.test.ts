@@ -335,6 +335,24 @@ suite("transport/peer-transport", (test) => {
     });
   });
 
+  test("a peer may be given by name, and a name without an address is said to have none", async () => {
+    await withNodes([{ id: 1 }, { id: 2 }], async (nodes) => {
+      const [one, two] = nodes as [TestNode, TestNode];
+      one.start([
+        { id: 2, address: `localhost:${two.listener.endpoint.port}` },
+        { id: 3, address: "no-such-host.invalid:1" },
+      ]);
+      two.start([one.address]);
+      await eventually(() => allLinked(nodes), "linked");
+      await eventually(() => one.logged(/^cannot reach node 3/).length === 1, "said");
+
+      assert.match(
+        one.logged(/^cannot reach node 3/)[0] ?? "",
+        /: the name no-such-host.invalid has no address \((ENOTFOUND|EAI_AGAIN)\); correct --peers, or the DNS$/,
+      );
+    });
+  });
+
   test("a failing retry is logged once, not each time", async () => {
     await withNodes([{ id: 1 }], async (nodes) => {
       const [one] = nodes as [TestNode];
