@@ -74,6 +74,8 @@ export class PaxosGroup {
   /** The last tick with a sign of a leader or of somebody about to be one. */
   #heardTick = 0;
   #electionTicks: number;
+  /** The last tick in which it asked all it knows, see {@link #askAround}. */
+  #askedTick = -Infinity;
   /** Whether the leader is said to be gone, see {@link suspect}. */
   #suspects = false;
   /**
@@ -685,7 +687,8 @@ export class PaxosGroup {
     this.#catchUp.tick(this.#tick);
     const silentTicks = this.#tick - this.#heardTick;
     if (!this.#membership.has(this.#settings.self)) {
-      if (silentTicks >= this.#electionTicks) this.#askAround();
+      const sinceAsked = this.#tick - Math.max(this.#askedTick, this.#heardTick);
+      if (sinceAsked >= this.#electionTicks) this.#askAround();
       return;
     }
     if (silentTicks >= this.#settings.electionTicksMax) this.#suspects = false;
@@ -695,6 +698,8 @@ export class PaxosGroup {
     if (waited < (this.#suspects ? 1 : this.#settings.retransmitTicks)) return;
     const ballot = this.#nextBallot();
     if (!this.#acceptor.wouldPromise(ballot, this.#nowMs)) return;
+    if (this.#askedTick <= this.#heardTick && this.#askAround()) return;
+    if (this.#tick - this.#askedTick < this.#settings.retransmitTicks) return;
     state.probe = new Probe(this.#membership, ballot, this.#tick);
     for (const voter of this.#membership.voters) {
       this.#outbox.send(voter, { kind: "probe", ballot }, 0);
@@ -702,20 +707,24 @@ export class PaxosGroup {
   }
 
   /**
-   * This node has no vote, as far as it knows, and hears nobody; but its log speaks of a membership
-   * that may be in force, and in which everybody may be in this same place after a restart. Whoever
-   * knows more tells.
+   * This node hears nobody, and its log speaks of a membership that may be in force: after a restart
+   * it may not know that it has a vote, or know a vote that it has no more. Whoever knows more tells;
+   * that is quicker than phase 1 for one membership after the other, and all there is for who has no
+   * vote. Returns whether there was a reason to ask.
    */
-  #askAround(): void {
-    this.#heardTick = this.#tick;
+  #askAround(): boolean {
+    const open = this.#log.openMembers();
+    if (open.length === 0) return false;
+    this.#askedTick = this.#tick;
     const asked = new Set<NodeId>([this.#settings.self]);
-    for (const members of this.#log.openMembers()) {
+    for (const members of open) {
       for (const { id } of [...this.#membership.members, ...members]) {
         if (asked.has(id)) continue;
         asked.add(id);
         this.#outbox.send(id, { kind: "learn", from: this.#log.chosen + 1 }, 0);
       }
     }
+    return true;
   }
 
   #tickCandidate(state: Campaigning): void {

@@ -5,6 +5,9 @@
  * - `propose n text` · `handover n to` · `crash n` forgets what was not stored, and starts again
  * - `store n` the oldest write of a node is durable
  * - `deliver from to` everything on the way from one node to another arrives · `lose from to`
+ * - `join n` a new node starts that is no member · `add n id` `promote n id` `remove n id` node n is
+ *   asked to change the members · `members n` as node n sees them, `?` behind who has no vote
+ * - `cut n …` from now on nothing goes to or from these nodes; `cut` alone ends that
  * - `settle` everything arrives and is stored until nothing is left; shows commits and roles only
  * - `show` one line per node
  *

@@ -19,10 +19,10 @@ function kindOf({ changing, growing }: Setting): Kind {
 }
 
 const SETTINGS: readonly (Setting & { readonly seeds: number })[] = [
-  { nodes: 3, seeds: 800 },
-  { nodes: 5, seeds: 250 },
-  { nodes: 5, changing: true, seeds: 900 },
-  { nodes: 3, growing: true, seeds: 500 },
+  { nodes: 3, seeds: 600 },
+  { nodes: 5, seeds: 200 },
+  { nodes: 5, changing: true, seeds: 700 },
+  { nodes: 3, growing: true, seeds: 300 },
 ];
 
 /** What is counted only where the membership changes. */

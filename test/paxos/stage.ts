@@ -5,6 +5,9 @@
 import { describeBallot } from "../../src/paxos/ballot.ts";
 import type { Effect } from "../../src/paxos/effects.ts";
 import { PaxosGroup } from "../../src/paxos/group.ts";
+import type { MemberChange } from "../../src/paxos/members.ts";
+import { decodeMembers, isMembersValue } from "../../src/paxos/members.ts";
+import type { Member } from "../../src/paxos/membership.ts";
 import type { PaxosMessage } from "../../src/paxos/messages.ts";
 import type { AcceptedEntry, PaxosRecord } from "../../src/paxos/records.ts";
 import { value, voters } from "./builders.ts";
@@ -28,8 +31,11 @@ export class Stage {
   readonly #members: number[];
   #letters: Letter[] = [];
   #nowMs = 0;
+  /** Nothing goes from or to these. */
+  #cutOff: number[] = [];
   #lines: string[] = [];
 
+  /** Nodes 1 to `nodes` are members from the start. */
   constructor(nodes: number) {
     this.#members = Array.from({ length: nodes }, (_, index) => index + 1);
     for (const id of this.#members) this.#boot(id, 0, []);
@@ -56,6 +62,20 @@ export class Stage {
       case "handover":
         this.#say(`n${first} ${this.#actor(first).group.handOver(second) ? "agrees" : "refuses"}`);
         this.#collect(first);
+        break;
+      case "join":
+        this.#boot(first, 0, []);
+        break;
+      case "add":
+      case "promote":
+      case "remove":
+        this.#change(first, { kind: verb, id: second, address: `host${second}` });
+        break;
+      case "members":
+        this.#say(describeMembers(this.#actor(first).group.members));
+        break;
+      case "cut":
+        this.#cutOff = words.map(Number);
         break;
       case "store":
         this.#store(first);
@@ -85,6 +105,11 @@ export class Stage {
     const actor = this.#actors.get(id);
     if (actor === undefined) throw new Error(`there is no node ${id}`);
     return actor;
+  }
+
+  #change(id: number, change: MemberChange): void {
+    this.#say(this.#actor(id).group.changeMembers(change) ?? `n${id} begins`);
+    this.#collect(id);
   }
 
   #say(line: string): void {
@@ -121,6 +146,7 @@ export class Stage {
       if (effect.kind === "persist") actor.unsynced.push(effect);
       else if (effect.kind === "commit") actor.group.applied(effect.slot);
       else if (effect.kind === "send") {
+        if (this.#cutOff.includes(id) || this.#cutOff.includes(effect.to)) continue;
         if (effect.after === 0) this.#letters.push({ from: id, ...effect });
         else actor.waiting.push(effect);
       }
@@ -193,7 +219,9 @@ function describeEffect(effect: Effect): string {
       return `-> n${effect.to} ${describeMessage(effect.message)}${wait}`;
     }
     case "commit":
-      return `commit ${effect.slot} ${textOf(effect.value)}`;
+      return effect.members === null
+        ? `commit ${effect.slot} ${textOf(effect.value)}`
+        : `commit ${effect.slot} ${describeMembers(effect.members)}`;
     case "role": {
       const leader = effect.leader === null ? "nobody" : `n${effect.leader}`;
       return `is ${effect.role} in ${describeBallot(effect.ballot)}, led by ${leader}`;
@@ -203,7 +231,13 @@ function describeEffect(effect: Effect): string {
   }
 }
 
+/** Members in braces, with a question mark behind who has no vote. */
+function describeMembers(members: readonly Member[]): string {
+  return `{${members.map(({ id, voter }) => `${id}${voter ? "" : "?"}`).join(" ")}}`;
+}
+
 function textOf(bytes: Uint8Array): string {
+  if (isMembersValue(bytes)) return describeMembers(decodeMembers(bytes) ?? []);
   return bytes.length === 0 ? "no-op" : String.fromCharCode(...bytes);
 }
 
