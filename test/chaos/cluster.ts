@@ -28,6 +28,8 @@ const PEER_PORT = 7379;
 
 /** How long a start may take on a busy machine, in ms. */
 const START_MS_MAX = 30_000;
+/** Beyond the time after which a node gives up on a request, on a busy machine. */
+const REPLY_MS_MAX = 15_000;
 /** A stop hands everything over first. */
 const STOP_MS_MAX = 20_000;
 
@@ -240,7 +242,7 @@ export class ChaosNode {
 
   /** A connection without a client library's help, for the caller to close. */
   async client(): Promise<RespClient> {
-    return RespClient.connect({ host: this.host, port: CLIENT_PORT });
+    return RespClient.connect({ host: this.host, port: CLIENT_PORT, timeoutMs: REPLY_MS_MAX });
   }
 
   /** What the node says of the cluster. */

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { Prng } from "../../src/base/prng.ts";
-import { judge } from "./checkers.ts";
+import { judge } from "./judge.ts";
 import { withCluster, type Cluster, type ClusterOptions } from "./cluster.ts";
 import { GuardedResource } from "./guarded-resource.ts";
 import type { Fault, FaultKind } from "./faults.ts";
@@ -16,7 +16,8 @@ import { Load, type LoadOptions } from "./workload.ts";
 
 /** What the clients felt of one fault. */
 export interface Felt {
-  readonly kind: FaultKind;
+  /** The kinds of the faults that came together. */
+  readonly kinds: readonly FaultKind[];
   readonly description: string;
   /** The longest time in which some group took no write, while the fault lasted and after, in ms. */
   readonly gapMs: number;
@@ -76,8 +77,12 @@ export async function withTrial(
     } finally {
       await load.stop();
     }
-    await load.readAll();
-    judge(trial);
+    const read = await load.readAll();
+    assert.equal(load.surprises, [], "errors that no client should get");
+    const { keys, undecided } = judge(history, resource);
+    console.log(
+      `  ${read} keys read again; ${keys} histories linearizable, ${undecided} undecided`,
+    );
     return trial;
   });
 }
@@ -95,8 +100,6 @@ async function sufferFrom({
   readonly history: History;
   readonly felt: Felt[];
 }): Promise<Felt> {
-  const [first] = faults;
-  if (first === undefined) throw new Error("there is no fault to suffer from");
   const description = faults.map((fault) => fault.description).join(" + ");
   const fromMs = performance.now();
   const window = meter.open();
@@ -107,9 +110,10 @@ async function sufferFrom({
     throw new Error(`a group hangs, although it is healed: ${description}`);
   }
   await sleep(CALM_MS);
-  const { done, refused, unknown } = history.count(fromMs);
+  const { answered: done, refused, unknown } = history.count(fromMs);
   const gapMs = Math.round(window("close").longest);
-  const figures = { kind: first.kind, description, gapMs, done, refused, unknown };
+  const kinds = faults.map(({ kind }) => kind);
+  const figures = { kinds, description, gapMs, done, refused, unknown };
   felt.push(figures);
   console.log(
     `  ${description}: ${done} done, ${refused} refused, ${unknown} unknown, longest gap ${gapMs} ms`,
@@ -120,12 +124,13 @@ async function sufferFrom({
 /** The summary: one line for each kind of fault. */
 export function table(felt: readonly Felt[]): string {
   const rows = [["fault", "times", "operations", "refused", "unknown", "longest gap"]];
-  for (const kind of new Set(felt.map((each) => each.kind))) {
-    const all = felt.filter((each) => each.kind === kind);
+  const nameOf = ({ kinds }: Felt): string => [...kinds].sort().join(" + ");
+  for (const name of new Set(felt.map(nameOf))) {
+    const all = felt.filter((each) => nameOf(each) === name);
     const sum = (of: (each: Felt) => number): string =>
       String(all.reduce((total, each) => total + of(each), 0));
     rows.push([
-      kind,
+      name,
       String(all.length),
       sum(({ done }) => done),
       sum(({ refused }) => refused),

@@ -6,8 +6,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "./cluster.ts";
 import type { Cut } from "./lab.ts";
 
-export type FaultKind =
-  "kill" | "pause" | "partition" | "one-way" | "rolling-restart" | "clock" | "disk-full";
+export const FAULT_KINDS = [
+  "kill",
+  "pause",
+  "partition",
+  "one-way",
+  "rolling-restart",
+  "clock",
+  "disk-full",
+] as const;
+
+export type FaultKind = (typeof FAULT_KINDS)[number];
 
 export interface Fault {
   readonly kind: FaultKind;

@@ -1,27 +1,13 @@
 /**
- * What the clients did and saw: every operation with the times of its call and its return, and what
- * came of it. The checkers judge it afterwards; nothing here has an opinion.
+ * What the clients did and saw, in the words of the simulator's history, so that the same checkers
+ * judge both: every call with the times of its sending and its answer, and what came of it.
  */
+import type { GroupId, NodeId } from "../../src/base/ids.ts";
+import type { Reply } from "../../src/base/reply.ts";
+import type { Step } from "../../src/sim/checkers/checker.ts";
+import type { Action, Call } from "../../src/sim/history.ts";
 
-/** What a client asked of one key. */
-export type Command =
-  /** `SET`; `leaseMs` as `PX`, `onlyIfFree` as `NX`. Replies 1 (done) or 0 (held by somebody). */
-  | {
-      readonly kind: "set";
-      readonly value: string;
-      readonly leaseMs: number;
-      readonly onlyIfFree: boolean;
-    }
-  /** The compare-and-delete script. Replies 1 or 0. */
-  | { readonly kind: "release"; readonly value: string }
-  /** The compare-and-expire script. Replies 1 or 0. */
-  | { readonly kind: "extend"; readonly value: string; readonly leaseMs: number }
-  /** `GET`. Replies the value or null. */
-  | { readonly kind: "get" }
-  /** `LOCK.TOKEN`. Replies a decimal number or null. */
-  | { readonly kind: "token" };
-
-/** What is known to have come of an operation. */
+/** What is known to have come of something that a client asked. */
 export type Outcome<Value = unknown> =
   | { readonly kind: "done"; readonly value: Value }
   /** An error whose code promises that the operation has had no effect and never will. */
@@ -29,58 +15,82 @@ export type Outcome<Value = unknown> =
   /** It may have happened, may still happen, or never. */
   | { readonly kind: "unknown"; readonly why: string };
 
-export type Answer = string | number | null;
-
-/** One operation. Times are of the steady clock of the process in which all clients live. */
-export interface Operation {
+export interface Asked {
   readonly client: string;
-  readonly key: string;
-  readonly command: Command;
-  readonly calledMs: number;
-  returnedMs: number;
-  /** Null while it is under way. */
-  outcome: Outcome<Answer> | null;
+  readonly node: NodeId;
+  readonly group: GroupId;
+  readonly action: Action;
 }
 
 export class History {
-  readonly operations: Operation[] = [];
+  readonly calls: Call[] = [];
+  /** Sendings and answers in the order of time, for checkers that watch. */
+  readonly steps: Extract<Step, { kind: "invoked" | "returned" }>[] = [];
+  /** Names of the clients; a client's number is its place. */
+  readonly clients: string[] = [];
+  readonly #numbers = new Map<string, number>();
+  /** Why a call was refused or has no known outcome. */
+  readonly #reasons = new Map<Call, string>();
 
-  /** Runs one operation and keeps what came of it. */
-  async record<Value extends Answer>(
-    asked: Pick<Operation, "client" | "key" | "command">,
+  /** Makes one call and keeps what came of it. Times are of this process's steady clock. */
+  async record<Value extends Reply>(
+    { client, node, group, action }: Asked,
     run: () => Promise<Outcome<Value>>,
   ): Promise<Outcome<Value>> {
-    const operation: Operation = {
-      ...asked,
-      calledMs: performance.now(),
+    const call: Call = {
+      id: this.calls.length + 1,
+      client: this.#number(client),
+      node,
+      group,
+      action,
+      invokedMs: performance.now(),
       returnedMs: Infinity,
-      outcome: null,
+      outcome: "pending",
+      reply: null,
     };
-    this.operations.push(operation);
+    this.calls.push(call);
+    this.steps.push({ kind: "invoked", call, nowMs: call.invokedMs });
     const outcome = await run();
-    operation.outcome = outcome;
-    operation.returnedMs = performance.now();
+    const nowMs = performance.now();
+    if (outcome.kind === "done") {
+      call.outcome = "answered";
+      call.reply = outcome.value;
+      call.returnedMs = nowMs;
+    } else {
+      call.outcome = outcome.kind;
+      if (outcome.kind === "refused") call.returnedMs = nowMs;
+      this.#reasons.set(call, outcome.kind === "refused" ? outcome.code : outcome.why);
+    }
+    this.steps.push({ kind: "returned", call, nowMs });
     return outcome;
   }
 
-  /** How many came to each kind of end, and the codes of refusal. */
-  count(fromMs = 0, untilMs = Infinity): Counts {
-    const counts = { done: 0, refused: 0, unknown: 0, codes: new Map<string, number>() };
-    for (const { outcome, calledMs } of this.operations) {
-      if (outcome === null || calledMs < fromMs || calledMs >= untilMs) continue;
-      counts[outcome.kind] += 1;
-      if (outcome.kind === "done") continue;
-      const code = outcome.kind === "refused" ? outcome.code : outcome.why;
-      counts.codes.set(code, (counts.codes.get(code) ?? 0) + 1);
+  /** How the calls that were sent since `fromMs` ended. */
+  count(fromMs = 0): Counts {
+    const counts = { answered: 0, refused: 0, unknown: 0, pending: 0 };
+    const reasons = new Map<string, number>();
+    for (const call of this.calls) {
+      if (call.invokedMs < fromMs) continue;
+      counts[call.outcome] += 1;
+      const reason = this.#reasons.get(call);
+      if (reason !== undefined) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
     }
-    return counts;
+    return { ...counts, reasons };
+  }
+
+  #number(client: string): number {
+    const known = this.#numbers.get(client);
+    if (known !== undefined) return known;
+    const number = this.clients.push(client) - 1;
+    this.#numbers.set(client, number);
+    return number;
   }
 }
 
 export interface Counts {
-  readonly done: number;
+  readonly answered: number;
   readonly refused: number;
   readonly unknown: number;
   /** By code of refusal, or by why the outcome is unknown. */
-  readonly codes: ReadonlyMap<string, number>;
+  readonly reasons: ReadonlyMap<string, number>;
 }

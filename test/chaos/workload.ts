@@ -7,12 +7,14 @@ import { Redis as Redis5 } from "ioredis5";
 import { Redis as Redis6 } from "ioredis";
 import Redlock4 from "redlock4";
 import Redlock5, { ResourceLockedError } from "redlock5";
+import { OK, type Reply } from "../../src/base/reply.ts";
 import type { Prng } from "../../src/base/prng.ts";
 import { groupOfSlot, hashSlot } from "../../src/cluster/hash-slot.ts";
+import { changes, keysOf, type Action } from "../../src/sim/history.ts";
 import { EXTEND, UNLOCK } from "../clients/support.ts";
 import { Application, type RedisClass } from "./application.ts";
 import type { GuardedResource, Visit } from "./guarded-resource.ts";
-import type { Answer, Command, History, Outcome } from "./history.ts";
+import type { History, Outcome } from "./history.ts";
 import type { ProgressMeter } from "./progress-meter.ts";
 
 export interface World {
@@ -96,14 +98,14 @@ export class Load {
     return this.#applications.reduce((sum, { moves }) => sum + moves, 0);
   }
 
-  /** Reads every key of the history that was written lately or for long, through every node. */
+  /** Reads, through every node, every key that is written for longer than the run; their number. */
   async readAll(): Promise<number> {
-    const keys = new Set(this.#world.history.operations.map(({ key }) => key));
+    const keys = new Set(this.#world.history.calls.flatMap(({ action }) => keysOf(action)));
     const lasting = [...keys].filter((key) => !key.includes(":lock:"));
-    for (const [index, host] of this.#world.hosts.entries()) {
+    for (const [place, host] of this.#world.hosts.entries()) {
       const reader = new Application({ hosts: [host], patienceMs: 10_000 });
       for (const key of lasting) {
-        const outcome = await this.#get(reader, `reader${index}`, key);
+        const outcome = await this.#get(reader, `reader${place}`, key);
         if (outcome.kind !== "done") throw new Error(`${key} cannot be read through ${host}`);
       }
       reader.close();
@@ -123,8 +125,8 @@ export class Load {
       const leaseMs = 500 + random.below(1_500);
       const askedMs = performance.now();
       const asked = { client, key, value, leaseMs };
-      const granted = await this.#set(application, asked, true);
-      if (granted.kind !== "done" || granted.value === 0) {
+      const granted = await this.#acquire(application, asked);
+      if (granted.kind !== "done" || granted.value === null) {
         if (random.chance(1, 2)) await this.#get(application, client, key);
         await sleep(5 + random.below(40));
         continue;
@@ -187,8 +189,8 @@ export class Load {
     const askedMs = performance.now();
     const { key, owner } = visit;
     const client = owner.slice(0, owner.lastIndexOf("."));
-    const command: Command = { kind: "extend", value: owner, leaseMs };
-    const outcome = await this.#do(application, { client, key, command }, async (redis) =>
+    const action: Action = { kind: "extend", key, owner, ttlMs: leaseMs };
+    const outcome = await this.#do(application, client, action, async (redis) =>
       Number(await redis.eval(EXTEND, 1, key, owner, leaseMs)),
     );
     const newUntilMs = askedMs + leaseMs;
@@ -298,7 +300,7 @@ export class Load {
     const random = this.#world.random.split(client);
     const keys = Array.from(
       { length: KEYS_PER_KEEPER },
-      (_, each) => `${this.#tag((index + each) % this.#world.groups)}:kept:${client}.${each}`,
+      (_, each) => `${this.tag((index + each) % this.#world.groups)}:kept:${client}.${each}`,
     );
     const holding = new Map<string, string>();
     for (let turn = 0; !this.#stopping; turn += 1) {
@@ -306,8 +308,8 @@ export class Load {
       const value = holding.get(key);
       const asked = { client, key, value: value ?? `${client}.${turn}`, leaseMs: LONG_LEASE_MS };
       if (value === undefined) {
-        const outcome = await this.#set(application, asked, true);
-        if (outcome.kind === "done" && outcome.value === 1) holding.set(key, asked.value);
+        const outcome = await this.#acquire(application, asked);
+        if (outcome.kind === "done" && outcome.value !== null) holding.set(key, asked.value);
         else if (outcome.kind !== "refused") await this.#recover(application, asked, holding);
       } else if (random.chance(1, 3)) {
         const outcome = await this.#release(application, asked);
@@ -337,10 +339,15 @@ export class Load {
     const random = root.split(client);
     const application = this.#application(place, Redis6, [hosts[place] ?? ""]);
     const keyOf = (at: number): string =>
-      `${this.#tag(group)}:probe:${at}:${this.#epoch(10 * EPOCH_MS)}`;
+      `${this.tag(group)}:probe:${at}:${this.#epoch(10 * EPOCH_MS)}`;
     for (let turn = 0; !this.#stopping; turn += 1) {
-      const asked = { client, key: keyOf(place), value: String(turn), leaseMs: LONG_LEASE_MS };
-      await this.#set(application, asked, false);
+      const key = keyOf(place);
+      const value = String(turn);
+      const action: Action = { kind: "put", keys: [key], value };
+      await this.#do(application, client, action, async (redis) => {
+        await redis.set(key, value);
+        return OK;
+      });
       await sleep(4);
       await this.#get(application, client, keyOf(random.below(hosts.length)));
       await sleep(4);
@@ -349,53 +356,56 @@ export class Load {
 
   // --- operations -----------------------------------------------------------------------------
 
-  #set(
+  #acquire(
     application: Application,
     { client, key, value, leaseMs }: Asked,
-    onlyIfFree: boolean,
-  ): Promise<Outcome<number>> {
-    const command: Command = { kind: "set", value, leaseMs, onlyIfFree };
-    return this.#do(application, { client, key, command }, async (redis) => {
-      const reply = onlyIfFree
-        ? await redis.set(key, value, "PX", leaseMs, "NX")
-        : await redis.set(key, value, "PX", leaseMs);
-      return reply === "OK" ? 1 : 0;
+  ): Promise<Outcome<Reply>> {
+    const action: Action = { kind: "acquire", key, owner: value, ttlMs: leaseMs };
+    return this.#do(application, client, action, async (redis) => {
+      const reply = await redis.set(key, value, "PX", leaseMs, "NX");
+      return reply === "OK" ? OK : reply;
     });
   }
 
   #release(application: Application, { client, key, value }: Asked): Promise<Outcome<number>> {
-    const command: Command = { kind: "release", value };
-    return this.#do(application, { client, key, command }, async (redis) =>
+    return this.#do(application, client, { kind: "release", key, owner: value }, async (redis) =>
       Number(await redis.eval(UNLOCK, 1, key, value)),
     );
   }
 
   #get(application: Application, client: string, key: string): Promise<Outcome<string | null>> {
-    return this.#do(application, { client, key, command: { kind: "get" } }, (redis) =>
-      redis.get(key),
-    );
+    return this.#do(application, client, { kind: "get", key }, (redis) => redis.get(key));
   }
 
   #token(application: Application, client: string, key: string): Promise<Outcome<string | null>> {
-    return this.#do(application, { client, key, command: { kind: "token" } }, async (redis) => {
+    return this.#do(application, client, { kind: "token", key }, async (redis) => {
       const reply = await redis.call("LOCK.TOKEN", key);
       return reply === null ? null : String(reply);
     });
   }
 
-  async #do<Value extends Answer>(
+  async #do<Value extends Reply>(
     application: Application,
-    asked: { readonly client: string; readonly key: string; readonly command: Command },
+    client: string,
+    action: Action,
     run: (redis: Redis6) => Promise<Value>,
   ): Promise<Outcome<Value>> {
-    const outcome = await this.#world.history.record(asked, () => application.use(run));
-    const writes = asked.command.kind !== "get" && asked.command.kind !== "token";
-    if (outcome.kind === "done" && writes) this.#acknowledge(asked.key);
+    const [key = ""] = keysOf(action);
+    const group = this.#groupOf(key);
+    const node = this.#world.hosts.indexOf(application.host) + 1;
+    const outcome = await this.#world.history.record({ client, node, group, action }, () =>
+      application.use(run),
+    );
+    if (outcome.kind === "done" && changes(action)) this.#world.meter.progress(group);
     return outcome;
   }
 
   #acknowledge(key: string): void {
-    this.#world.meter.progress(groupOfSlot(hashSlot(key), this.#world.groups));
+    this.#world.meter.progress(this.#groupOf(key));
+  }
+
+  #groupOf(key: string): number {
+    return groupOfSlot(hashSlot(key), this.#world.groups);
   }
 
   #application(
@@ -410,18 +420,19 @@ export class Load {
     return application;
   }
 
-  #tag(group: number): string {
+  /** A hash tag whose keys belong to a group. */
+  tag(group: number): string {
     return this.#tags[group] ?? "";
   }
 
   #lockName(group: number, random: Prng): string {
-    return `${this.#tag(group)}:lock:${random.below(LOCKS_PER_GROUP)}:${this.#epoch(EPOCH_MS)}`;
+    return `${this.tag(group)}:lock:${random.below(LOCKS_PER_GROUP)}:${this.#epoch(EPOCH_MS)}`;
   }
 
   /** Redlock's locks have names of their own: what it does in between is not in the history. */
   #redlockName(random: Prng): string {
     const group = random.below(this.#world.groups);
-    return `${this.#tag(group)}:redlock:${random.below(LOCKS_PER_GROUP)}`;
+    return `${this.tag(group)}:redlock:${random.below(LOCKS_PER_GROUP)}`;
   }
 
   #epoch(lengthMs: number): number {
