@@ -60,6 +60,7 @@ function leaderOf(text: string): PaxosGroup {
 }
 
 suite("paxos/changes: the value of a membership", (test) => {
+  const addresses = fc.stringMatching(/^[a-z0-9.:-]{0,40}$/);
   const lists = fc
     .uniqueArray(fc.integer({ min: 1, max: 255 }), { minLength: 1, maxLength: 9 })
     .chain((ids) =>
@@ -69,7 +70,7 @@ suite("paxos/changes: the value of a membership", (test) => {
             {
               id: fc.constant(id),
               voter: fc.boolean(),
-              address: fc.stringMatching(/^[a-z0-9.:-]{0,40}$/),
+              address: addresses,
             },
             { noNullPrototype: true },
           ),
