@@ -3,6 +3,9 @@ import type { LocalNode } from "./local-node.ts";
 import { place } from "./node-client.ts";
 import { ranges, table } from "./status-text.ts";
 
+/** How a node ends that was asked to, in its `ending`. */
+const STOPPED = "exit code 0";
+
 /** A node as it is shown. */
 export type ShownNode = Pick<LocalNode, "state" | "pid" | "ending" | "complaint" | "status"> & {
   readonly options: Pick<LocalNode["options"], "id" | "host" | "port">;
@@ -74,8 +77,12 @@ export function tryLines({ nodes, password }: Shown): string[] {
   });
 }
 
-/** What has changed from one look to the next, in lines for a log. */
-export function changes(before: readonly ShownNode[], now: readonly ShownNode[]): string[] {
+/** What has changed from one look to the next, in lines for a log; of leaders not while it stops. */
+export function changes(
+  before: readonly ShownNode[],
+  now: readonly ShownNode[],
+  stopping: boolean,
+): string[] {
   const lines: string[] = [];
   for (const [index, node] of now.entries()) {
     const last = before[index];
@@ -96,8 +103,11 @@ export function changes(before: readonly ShownNode[], now: readonly ShownNode[])
         break;
     }
   }
+  if (stopping) return lines;
   const found = leadersText(now);
-  if (found !== leadersText(before) && found !== "") lines.push(found);
+  // That nobody leads anything yet goes without saying at the start.
+  const begins = leadersText(before) === "" && leaders(now).size === 1 && leaders(now).has(0);
+  if (found !== leadersText(before) && found !== "" && !begins) lines.push(found);
   return lines;
 }
 
@@ -121,6 +131,7 @@ function stateText({ state, ending, complaint }: ShownNode): string {
     case "silent":
       return "does not answer";
     case "ended":
+      if (ending === STOPPED) return "stopped";
       return `down: ${ending}${complaint === "" ? "" : `, ${complaint}`}`;
   }
 }

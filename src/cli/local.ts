@@ -163,6 +163,12 @@ class Supervisor {
   /** Returns the exit code. */
   async run(): Promise<number> {
     this.#listen();
+    if (!this.#screen.inPlace) {
+      const { length } = this.#nodes;
+      process.stdout.write(
+        `Paxlock ${VERSION} runs ${length} nodes; data and logs in ${this.#about.directory}, pid ${process.pid}\n`,
+      );
+    }
     for (const node of this.#nodes) this.#start(node);
     for (;;) {
       await Promise.all(this.#nodes.map(async (node) => node.ask()));
@@ -251,7 +257,8 @@ class Supervisor {
       this.#screen.show(localScreen(shown));
       return;
     }
-    for (const line of changes(this.#before, nodes)) process.stdout.write(`${line}\n`);
+    for (const line of changes(this.#before, nodes, shown.stopping))
+      process.stdout.write(`${line}\n`);
     this.#before = nodes;
     if (!this.#saidReady && isWhole(nodes)) {
       this.#saidReady = true;

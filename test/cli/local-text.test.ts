@@ -124,17 +124,19 @@ Paxlock 1.2.3: 3 nodes on this machine.
     const up = [node(1, [0, 2]), node(2, [1])];
     const down = [node(1, [0, 1, 2]), node(2, [], ended)];
 
-    assert.equal(changes([], before), [
+    assert.equal(changes([], before, false), [
       "node 1 starts at 127.0.0.1:6379, pid 101",
       "node 2 starts at 127.0.0.1:6380, pid 102",
     ]);
-    assert.equal(changes(before, up), [
+    assert.equal(changes(before, up, false), [
       "node 1 is up at 127.0.0.1:6379, pid 101",
       "node 2 is up at 127.0.0.1:6380, pid 102",
       "groups 0, 2: led by node 1; group 1: led by node 2",
     ]);
-    assert.equal(changes(up, up), []);
-    assert.equal(changes(up, down), ["node 2 down: SIGKILL", "groups 0-2: led by node 1"]);
+    assert.equal(changes(up, up, false), []);
+    assert.equal(changes(up, down, false), ["node 2 down: SIGKILL", "groups 0-2: led by node 1"]);
+    const stopped = [node(1, [0, 2]), node(2, [], { ...ended, ending: "exit code 0" })];
+    assert.equal(changes(up, stopped, true), ["node 2 stopped"]);
   });
 });
 

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { ManagedProcess } from "../support/managed-process.ts";
 import { paxlockCommand, runPaxlock } from "../support/paxlock-process.ts";
+import { freePortRange } from "../support/ports.ts";
 import { findProgram } from "../support/programs.ts";
 import { RespClient } from "../support/resp-client.ts";
 import { suite } from "../support/suite.ts";
@@ -14,24 +15,8 @@ import { withTemporaryDirectory } from "../support/temporary-directory.ts";
 const READY_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 40_000;
 
-/** A port with its two neighbours, and those 10000 above, free a moment ago. */
-async function freeRange(): Promise<number> {
-  for (;;) {
-    const first = 20_000 + Math.floor(Math.random() * 10_000);
-    const ports = [0, 1, 2].flatMap((step) => [first + step, first + step + 10_000]);
-    if ((await Promise.all(ports.map(isFree))).every(Boolean)) return first;
-  }
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.once("error", () => {
-      resolve(false);
-    });
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
-}
+/** A port for three nodes. */
+const freeRange = async (): Promise<number> => freePortRange(3, 10_000);
 
 interface Local {
   readonly process: ManagedProcess;
@@ -264,7 +249,7 @@ suite(
         const line = [command, ...args].map((word) => `'${word}'`).join(" ");
         const program = findProgram("script") ?? "script";
         // The terminal's own Ctrl-C, sent once the screen says that every group has a leader.
-        const typed = `(while ! grep -q 'each with a leader' screen; do sleep 0.2; done; printf '\\003'; sleep 30)`;
+        const typed = `(while ! grep -q 'each with a leader' screen; do sleep 0.2; done; printf '\\003'; until grep -q COMMAND_EXIT_CODE screen; do sleep 0.2; done)`;
         const shell = `touch screen; ${typed} | ${program} -qefc "stty cols 100; ${line}" screen`;
         const child = new ManagedProcess({
           command: "/bin/sh",
@@ -291,7 +276,7 @@ suite(
           Number(pid),
         );
         await untilGone([...new Set(pids)]);
-        await child.end("SIGTERM");
+        await child.waitForExit(STOP_LIMIT_MS);
       });
     });
   },

@@ -18,3 +18,41 @@ export async function freePort(): Promise<number> {
     });
   });
 }
+
+/**
+ * The first of `count` loopback ports in a row that were free a moment ago, and so were those
+ * `distance` above each.
+ */
+export async function freePortRange(count: number, distance: number): Promise<number> {
+  for (;;) {
+    const first = 20_000 + Math.floor(Math.random() * 10_000);
+    const ports = Array.from({ length: count }, (_, step) => [
+      first + step,
+      first + step + distance,
+    ]);
+    if ((await Promise.all(ports.flat().map(isFree))).every(Boolean)) return first;
+  }
+}
+
+/** Waits until nobody listens on a loopback port. */
+export async function untilFree(port: number, limitMs: number): Promise<void> {
+  const endMs = performance.now() + limitMs;
+  while (!(await isFree(port))) {
+    if (performance.now() > endMs) throw new Error(`port ${port} is still taken`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once("error", () => {
+      resolve(false);
+    });
+    server.listen(port, "127.0.0.1", () => {
+      server.close(() => {
+        resolve(true);
+      });
+    });
+  });
+}
