@@ -4,7 +4,7 @@
  * A command never touches a socket, a log or another connection by itself. It is given the
  * arguments and the session, and answers with a {@link Plan}; `server` carries the plan out.
  */
-import type { GroupId } from "../base/ids.ts";
+import type { GroupId, NodeId } from "../base/ids.ts";
 import type { ErrorReply, Reply } from "../base/reply.ts";
 import type { Operation } from "../machine/operation.ts";
 import type { ScriptCommand } from "../machine/script/port.ts";
@@ -116,7 +116,10 @@ export interface GroupStatistics {
   readonly group: GroupId;
   readonly appliedSlot: number;
   readonly chosenSlot: number;
-  readonly ballot: number;
+  /** `round.node`, `-` for none. */
+  readonly ballot: string;
+  /** The node known to lead; 0 for none. */
+  readonly leader: NodeId;
   readonly logBytes: number;
   /** Keys per db, `[keys, keys with a deadline, average time left in ms]`. */
   readonly keyspace: ReadonlyMap<number, readonly [number, number, number]>;
@@ -128,6 +131,9 @@ export interface ServerPort {
   /** 40 hex digits, new at each start. */
   readonly runId: string;
   readonly groups: number;
+  readonly nodeId: NodeId;
+  /** How many nodes the cluster has, this one included. */
+  nodes(): number;
   readonly startedAtMs: number;
   /** Monotonic and wall milliseconds; TIME needs microseconds. */
   monotonicMs(): number;

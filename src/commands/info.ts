@@ -156,19 +156,24 @@ function paxlockFields(server: ServerPort): readonly Field[] {
   const statistics = server.statistics();
   const averageCommit =
     statistics.commits === 0 ? 0 : Math.round(statistics.commitMicroseconds / statistics.commits);
+  const groups = server.groupStatistics();
   const fields: Field[] = [
     ["paxlock_version", server.version],
+    ["node_id", server.nodeId],
+    ["nodes", server.nodes()],
     ["groups", server.groups],
+    ["groups_led", groups.filter(({ leader }) => leader === server.nodeId).length],
+    ["groups_without_leader", groups.filter(({ leader }) => leader === 0).length],
     ["directory", server.directory],
     ["disk_commits", statistics.commits],
     ["disk_commit_usec_avg", averageCommit],
   ];
-  for (const group of server.groupStatistics()) {
+  for (const group of groups) {
     let keys = 0;
     for (const [count] of group.keyspace.values()) keys += count;
     fields.push([
       `group${group.group}`,
-      `applied_slot=${group.appliedSlot},chosen_slot=${group.chosenSlot},ballot=${group.ballot},log_bytes=${group.logBytes},keys=${keys}`,
+      `leader=${group.leader},ballot=${group.ballot},applied_slot=${group.appliedSlot},chosen_slot=${group.chosenSlot},log_bytes=${group.logBytes},keys=${keys}`,
     ]);
   }
   return fields;

@@ -181,6 +181,10 @@ export class Replica {
 
   // ── what it is ────────────────────────────────────────────────────────────────────────────────
 
+  get self(): NodeId {
+    return this.#context.self;
+  }
+
   get groups(): readonly GroupReplica[] {
     return this.#groups;
   }

@@ -5,6 +5,7 @@ import type { Clock } from "../base/ports.ts";
 import type { GroupStatistics, ServerPort } from "../commands/contract.ts";
 import type { Settings } from "../config/settings.ts";
 import { VERSION } from "../config/version.ts";
+import { describeBallot } from "../paxos/ballot.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { Server } from "./server.ts";
 
@@ -53,6 +54,8 @@ export function createServerPort(options: ServerPortOptions): ServerPort {
     version: VERSION,
     runId: randomBytes(20).toString("hex"),
     groups,
+    nodeId: replica.self,
+    nodes: () => Math.max(1, replica.groups[0]?.members.length ?? 0),
     startedAtMs: clock.monotonicMs(),
     monotonicMs: () => clock.monotonicMs(),
     wallMicroseconds,
@@ -94,7 +97,8 @@ export function createServerPort(options: ServerPortOptions): ServerPort {
           group: group.id,
           appliedSlot: group.machine.appliedSlot,
           chosenSlot: group.paxos.chosenSlot,
-          ballot: group.paxos.ballot,
+          ballot: group.paxos.ballot === 0 ? "-" : describeBallot(group.paxos.ballot),
+          leader: group.leader,
           logBytes: options.storage.logBytes(group.id),
           keyspace,
         };

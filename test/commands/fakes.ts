@@ -52,6 +52,8 @@ export function fakeServer(
   const log: SlowEntry[] = [];
   return {
     version: "0.1.0",
+    nodeId: 1,
+    nodes: () => 3,
     runId: "ab".repeat(20),
     groups: 8,
     startedAtMs: 0,
@@ -82,7 +84,8 @@ export function fakeServer(
         group: 0,
         appliedSlot: 12,
         chosenSlot: 13,
-        ballot: 257,
+        ballot: "1.1",
+        leader: 1,
         logBytes: 99,
         keyspace: new Map([
           [3, [1, 0, 0]],
@@ -93,7 +96,8 @@ export function fakeServer(
         group: 1,
         appliedSlot: 1,
         chosenSlot: 1,
-        ballot: 257,
+        ballot: "1.1",
+        leader: 1,
         logBytes: 0,
         keyspace: new Map([[0, [4, 3, 3000]]]),
       },

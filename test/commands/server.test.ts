@@ -265,8 +265,12 @@ suite("commands/server", (test) => {
       ["db0", "keys=6,expires=4,avg_ttl=2500"],
       ["db3", "keys=1,expires=0,avg_ttl=0"],
       ["groups", "8"],
+      ["node_id", "1"],
+      ["nodes", "3"],
+      ["groups_led", "1"],
+      ["groups_without_leader", "0"],
       ["disk_commit_usec_avg", "250"],
-      ["group0", "applied_slot=12,chosen_slot=13,ballot=257,log_bytes=99,keys=3"],
+      ["group0", "leader=1,ballot=1.1,applied_slot=12,chosen_slot=13,log_bytes=99,keys=3"],
     ] as const) {
       assert.is(infoField(text, name), value, name);
     }
