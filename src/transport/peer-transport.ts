@@ -35,7 +35,7 @@ import type { PeerTls } from "./tls.ts";
 
 /** Which data folder each other node had when it was first met. Durable. */
 export interface Incarnations {
-  /** The incarnation remembered for a node, or undefined. */
+  /** The incarnation remembered for a node, perhaps not yet durably, or undefined. */
   get(node: NodeId): string | undefined;
   /** Remembers a node's incarnation for ever; the node is let in when `done` gets null. */
   remember(node: NodeId, incarnation: string, done: (failure: Error | null) => void): void;
@@ -108,6 +108,8 @@ export class PeerTransport implements Transport {
   readonly #met = new Map<NodeId, Met>();
   /** Nodes whose incarnation is being made durable. */
   readonly #remembering = new Map<NodeId, Remembering>();
+  /** Nodes for which that has failed: what {@link Incarnations.get} says may not be durable. */
+  readonly #unwritten = new Set<NodeId>();
   /** Calls in the handshake, and refused ones until their connection is gone. */
   readonly #answers = new Set<Answer>();
   readonly #lookup = sharedLookup();
@@ -567,11 +569,6 @@ export class PeerTransport implements Transport {
     const note = (): void => {
       this.#met.set(node, { incarnation, boot, session });
     };
-    if (incarnations.get(node) === incarnation) {
-      note();
-      done(null);
-      return;
-    }
     const before = this.#remembering.get(node);
     if (before !== undefined) {
       // Its own call and ours come at once as a rule. Of two nodes, only one may be the first.
@@ -579,11 +576,21 @@ export class PeerTransport implements Transport {
       else done("another folder is just being written down");
       return;
     }
+    if (incarnations.get(node) === incarnation && !this.#unwritten.has(node)) {
+      note();
+      done(null);
+      return;
+    }
     const waiters = [done];
     this.#remembering.set(node, { incarnation, waiters });
     incarnations.remember(node, incarnation, (failure) => {
       this.#remembering.delete(node);
-      if (failure === null) note();
+      if (failure === null) {
+        this.#unwritten.delete(node);
+        note();
+      } else {
+        this.#unwritten.add(node);
+      }
       for (const waiter of waiters) waiter(failure?.message ?? null);
     });
   }

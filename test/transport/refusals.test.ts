@@ -170,6 +170,7 @@ suite("transport/refusals", (test) => {
       one.start([two.address]);
       two.start([one.address]);
       await eventually(() => one.lines.length > 0 && two.lines.length > 0, "said");
+      await pause(150);
 
       assert.match(
         one.lines[0] ?? "",

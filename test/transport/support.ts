@@ -63,13 +63,10 @@ export class TestNode {
       incarnations: {
         get: (node) => incarnations.get(node),
         remember: (node, incarnation, done) => {
+          // As the storage does it: known at once, durable later.
+          incarnations.set(node, incarnation);
           setImmediate(() => {
-            if (options.refusesToRemember === true) {
-              done(new Error("disk full"));
-              return;
-            }
-            incarnations.set(node, incarnation);
-            done(null);
+            done(options.refusesToRemember === true ? new Error("disk full") : null);
           });
         },
       },
