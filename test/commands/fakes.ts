@@ -97,7 +97,7 @@ export function fakeServer(
         appliedSlot: 1,
         chosenSlot: 1,
         ballot: "1.1",
-        leader: 1,
+        leader: 2,
         logBytes: 0,
         keyspace: new Map([[0, [4, 3, 3000]]]),
       },
