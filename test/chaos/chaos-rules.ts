@@ -16,7 +16,8 @@ const SEED = Number(process.env["CHAOS_SEED"] ?? 1);
 const MINUTES = Number(process.env["CHAOS_MINUTES"] ?? 0);
 /** Kills of which the time without progress is measured. */
 const KILLS = 20;
-const DISK_BYTES = 96 * 1024 * 1024;
+/** Segments of the log, filled ahead of their use, and the state. */
+const DISK_BYTES = 160 * 1024 * 1024;
 /** Rounds on one cluster, so that a history stays short enough to be judged. */
 const ROUNDS_PER_TRIAL = 2;
 

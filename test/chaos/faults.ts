@@ -155,19 +155,42 @@ export function clockJump(cluster: Cluster, seconds: readonly number[]): Fault {
   };
 }
 
-/** Leaves a node no space for another byte. */
+/** How long a node may go on in space that it had reserved, in ms. */
+const NOTICE_MS_MAX = 20_000;
+/** Large values use that space up sooner. */
+const BALLAST = "x".repeat(300_000);
+const FULL = /no space left/gi;
+
+/** Leaves a node no space for another byte, and writes until it has noticed. */
 export function diskFull(cluster: Cluster, id: number): Fault {
+  const node = cluster.node(id);
+  const notices = (): number => node.output.match(FULL)?.length ?? 0;
   return {
     kind: "disk-full",
     description: `disk of node ${id} full`,
     struck: [id],
-    start: () => cluster.node(id).fillDisk(),
-    heal: () => {
-      const node = cluster.node(id);
-      node.freeDisk();
-      if (!/no space left/i.test(node.output)) {
-        throw new Error(`node ${id} has not noticed that its disk is full`);
+    start: async () => {
+      const before = notices();
+      const endMs = performance.now() + NOTICE_MS_MAX;
+      const writer = cluster.nodes.find((other) => other.id !== id && other.awake) ?? node;
+      const client = await writer.client();
+      try {
+        for (let turn = 0; notices() === before; turn += 1) {
+          // Also what the node has given back.
+          await node.fillDisk();
+          await client.call("SET", `ballast${turn % 16}`, BALLAST);
+          if (performance.now() > endMs) {
+            throw new Error(
+              `node ${id} has not noticed within ${NOTICE_MS_MAX} ms that its disk is full`,
+            );
+          }
+        }
+      } finally {
+        client.close();
       }
+    },
+    heal: () => {
+      node.freeDisk();
       return Promise.resolve();
     },
   };

@@ -1,6 +1,6 @@
 /**
  * Which faults, when: drawn from the seed, so that a run can be had again, with every kind in each
- * round. A minority is struck at a time, and who is struck leads groups, for leaders are spread.
+ * round. A minority is struck at a time, and who is struck mostly leads.
  */
 import type { Prng } from "../../src/base/prng.ts";
 import type { Cluster } from "./cluster.ts";
@@ -20,26 +20,37 @@ import {
 /** Steps of wall clocks, in seconds: a minute, an hour, a day and more, forward and back. */
 const CLOCK_STEPS = [60, -60, 3_600, -3_600, 90_000, -90_000];
 
-/** The longest a leader's lease, an election and the finding of a broken link take together. */
-const HOLD_MS = 2_500;
+/** Longer than a leader's lease, an election and the finding of a silent link together. */
+const HOLD_MS = 3_500;
+/** How long a killed node stays away. */
+const AWAY_MS = 1_500;
 
 /** One round: every kind of fault, in an order drawn from the seed. */
 export async function sufferRound(trial: Trial, random: Prng): Promise<void> {
   const { cluster } = trial;
-  const one = (): number => random.pick(cluster.ids);
+  const on = (fault: (id: number) => Fault, forMs = HOLD_MS) => {
+    return async () => trial.suffer([fault(await victim(cluster, random))], forMs);
+  };
   const steps: (() => Promise<unknown>)[] = [
-    () => trial.suffer([kill(cluster, one())], 1_500),
-    () => trial.suffer([pause(cluster, one())], HOLD_MS),
-    () => trial.suffer([partition(cluster, [one()])], HOLD_MS),
-    () => trial.suffer([oneWay(cluster, { id: one(), deaf: true, cut: "all" })], HOLD_MS),
-    () => trial.suffer([oneWay(cluster, { id: one(), deaf: false, cut: "all" })], HOLD_MS),
-    () => trial.suffer([oneWay(cluster, { id: one(), deaf: true, cut: "messages" })], HOLD_MS),
-    () => trial.suffer([oneWay(cluster, { id: one(), deaf: false, cut: "messages" })], HOLD_MS),
+    on((id) => kill(cluster, id), AWAY_MS),
+    on((id) => kill(cluster, id), AWAY_MS),
+    on((id) => pause(cluster, id)),
+    on((id) => partition(cluster, [id])),
+    on((id) => oneWay(cluster, { id, deaf: true, cut: "all" })),
+    on((id) => oneWay(cluster, { id, deaf: false, cut: "all" })),
+    on((id) => oneWay(cluster, { id, deaf: true, cut: "messages" })),
+    on((id) => oneWay(cluster, { id, deaf: false, cut: "messages" })),
+    on((id) => diskFull(cluster, id), AWAY_MS),
     () => trial.suffer([rollingRestart(cluster)], 0),
     () => trial.suffer([clockJump(cluster, steppedClocks(cluster, random))], HOLD_MS),
-    () => trial.suffer([diskFull(cluster, one())], HOLD_MS),
   ];
   for (const step of shuffled(steps, random)) await step();
+}
+
+/** Mostly a leader, for others are hardly missed. */
+async function victim(cluster: Cluster, random: Prng): Promise<number> {
+  const leader = random.pick(await cluster.leaders());
+  return leader === 0 || random.chance(1, 5) ? random.pick(cluster.ids) : leader;
 }
 
 /** Faults that strike two nodes of five at once, each of another kind. */
@@ -52,7 +63,8 @@ export async function sufferPairs(trial: Trial, random: Prng, count: number): Pr
     (id) => diskFull(cluster, id),
   ];
   for (let round = 0; round < count; round += 1) {
-    const [first = 1, second = 2] = shuffled(cluster.ids, random);
+    const first = await victim(cluster, random);
+    const second = random.pick(cluster.ids.filter((id) => id !== first));
     if (round % 3 === 2) {
       await trial.suffer([partition(cluster, [first, second])], HOLD_MS);
       continue;
