@@ -26,7 +26,10 @@ export type AnswerOutcome =
   | { readonly kind: "refused-there"; readonly node: NodeId; readonly reason: string }
   /** No node, or none that speaks as it should; `problem` continues "it …". */
   | { readonly kind: "strange"; readonly problem: string }
-  /** It said nothing at all: somebody tried whether the port is open. */
+  /**
+   * It said nothing, as who tries whether the port is open, or left after a proper hello, as who has
+   * got a link otherwise in the meantime.
+   */
   | { readonly kind: "silent" };
 
 export interface AnswerOptions {
@@ -205,7 +208,7 @@ export class Answer {
   }
 
   readonly #gone = (): void => {
-    if (!this.#heard) this.#end({ kind: "silent" });
+    if (!this.#heard || this.#caller !== null) this.#end({ kind: "silent" });
     else this.#end({ kind: "strange", problem: "left during the handshake" });
   };
 

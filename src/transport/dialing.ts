@@ -100,7 +100,8 @@ export class Dial {
   };
 
   readonly #onClose = (): void => {
-    const problem = "it closed the connection during the handshake; its log may say why";
+    const problem =
+      "it closed the connection during the handshake; it is starting, or its log says why";
     this.#end({ kind: "unreachable", problem });
   };
 
@@ -210,7 +211,9 @@ export function describeDialError(error: Error, { host, port }: Endpoint): DialO
       );
     case "ECONNRESET":
     case "EPIPE":
-      return unreachable("it reset the connection during the handshake; its log may say why");
+      return unreachable(
+        "it reset the connection during the handshake; it is starting, or its log says why",
+      );
     case "ERR_TLS_CERT_ALTNAME_INVALID":
       return strange(
         `has a certificate that is not for ${host}; make one that names it (subjectAltName)`,

@@ -1,13 +1,17 @@
 /**
  * The port for other nodes, taken before anything else is touched, so that a start on a taken port
- * leaves no trace. Until the transport takes calls over, they are closed; the callers try again.
+ * leaves no trace. Until the transport takes calls over they wait, for as long as callers do.
  */
 import type { AddressInfo, Socket } from "node:net";
 import { createServer } from "node:net";
 import type { Endpoint } from "../base/address.ts";
+import { PEER_HANDSHAKES_MAX } from "../base/limits.ts";
 
 /** Connections that the kernel holds until they are accepted. */
 const BACKLOG = 128;
+
+/** A little less than callers wait for the end of a handshake. */
+const WAIT_MS = 2_500;
 
 export interface PeerListener {
   /** The address and port that are listened on. */
@@ -36,9 +40,39 @@ export async function listenForPeers(
   }
 }
 
+/** Connections that came while the node was starting. */
+class WaitingCalls {
+  readonly #sockets = new Map<Socket, NodeJS.Timeout>();
+
+  add(socket: Socket): void {
+    socket.on("error", () => undefined);
+    if (this.#sockets.size >= PEER_HANDSHAKES_MAX) {
+      socket.destroy();
+      return;
+    }
+    const timer = setTimeout(() => {
+      socket.destroy();
+    }, WAIT_MS);
+    this.#sockets.set(socket, timer);
+    socket.once("close", () => {
+      clearTimeout(timer);
+      this.#sockets.delete(socket);
+    });
+  }
+
+  /** All that wait; none does any longer. */
+  release(): Socket[] {
+    const sockets = [...this.#sockets.keys()];
+    for (const timer of this.#sockets.values()) clearTimeout(timer);
+    this.#sockets.clear();
+    return sockets;
+  }
+}
+
 function listen({ host, port }: Endpoint, failed: (error: Error) => void): Promise<PeerListener> {
+  const waiting = new WaitingCalls();
   let taker = (socket: Socket): void => {
-    socket.destroy();
+    waiting.add(socket);
   };
   const server = createServer({ noDelay: true }, (socket) => {
     taker(socket);
@@ -53,8 +87,10 @@ function listen({ host, port }: Endpoint, failed: (error: Error) => void): Promi
         endpoint: { host: address.address, port: address.port },
         accept(take) {
           taker = take;
+          for (const socket of waiting.release()) take(socket);
         },
         close() {
+          for (const socket of waiting.release()) socket.destroy();
           if (server.listening) server.close();
         },
       });

@@ -63,6 +63,34 @@ suite("transport/peer-transport", (test) => {
     });
   });
 
+  test("a call that comes while the node is starting waits, and is answered then", async () => {
+    await withNodes([{ id: 1 }, { id: 2 }], async (nodes) => {
+      const [one, two] = nodes as [TestNode, TestNode];
+      one.start([two.address]);
+      await pause(100);
+      assert.equal(one.lines, []);
+      two.start([one.address]);
+      await eventually(() => allLinked(nodes), "linked");
+
+      assert.match(one.lines[0] ?? "", /^connected with node 2/);
+    });
+  });
+
+  test("a node that is closed before it has started leaves no call waiting", async () => {
+    await withNodes([{ id: 1 }, { id: 2 }], async (nodes) => {
+      const [one, two] = nodes as [TestNode, TestNode];
+      one.start([two.address]);
+      await pause(50);
+      await two.close();
+      await eventually(() => one.logged(/^cannot reach node 2/).length > 0, "closed");
+
+      assert.match(
+        one.lines[0] ?? "",
+        /(closed|reset) the connection during the handshake; it is starting, or its log says why$/,
+      );
+    });
+  });
+
   test("without a link a body is dropped, and send says so", async () => {
     await withNodes([{ id: 1 }, { id: 2 }], async (nodes) => {
       const [one] = nodes as [TestNode, TestNode];
