@@ -23,6 +23,9 @@ export class CatchUp {
   #stuckSinceTick = 0;
   #stuckAt: Slot = 0;
   #asked = false;
+  /** The last tick by which something was learned since the one before, and how far. */
+  #progressTick = -Infinity;
+  #progressAt: Slot = 0;
 
   constructor(
     settings: GroupSettings,
@@ -37,6 +40,12 @@ export class CatchUp {
   /** Whether this node knows of chosen slots that it does not have. */
   get behind(): boolean {
     return this.#known > this.#log.chosen;
+  }
+
+  /** Whether it is behind and gets on: seeking to lead now would only disturb who tells it. */
+  get getsOn(): boolean {
+    if (!this.behind) return false;
+    return this.#tick - this.#progressTick <= 2 * this.#settings.retransmitTicks;
   }
 
   /**
@@ -61,6 +70,10 @@ export class CatchUp {
    */
   tick(tick: number): void {
     this.#tick = tick;
+    if (this.#progressAt !== this.#log.chosen) {
+      this.#progressAt = this.#log.chosen;
+      this.#progressTick = tick;
+    }
     if (!this.behind || this.#stuckAt !== this.#log.chosen) {
       this.#stuckAt = this.#log.chosen;
       this.#stuckSinceTick = tick;

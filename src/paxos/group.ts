@@ -693,6 +693,7 @@ export class PaxosGroup {
     }
     if (silentTicks >= this.#settings.electionTicksMax) this.#suspects = false;
     if (!this.#suspects && silentTicks < this.#electionTicks) return;
+    if (this.#catchUp.getsOn) return;
     const waited = state.probe === null ? Infinity : this.#tick - state.probe.sentTick;
     // Bonds to a leader that is gone end within a tick or two of one another.
     if (waited < (this.#suspects ? 1 : this.#settings.retransmitTicks)) return;

@@ -406,6 +406,24 @@ suite("paxos/changes: a candidate", (test) => {
     assert.is(sent(node.takeEffects(), "probe").length, 2);
   });
 
+  test("seeks nothing while it catches up, as that would only disturb who tells it", () => {
+    const node = follower();
+    const page = (from: number): void => {
+      const entries = [{ slot: from, ballot: B12, value: value("x") }];
+      node.step(2, { kind: "learned", from, entries, chosen: 90, cut: 0 }, AWAKE_MS);
+    };
+
+    for (let slot = 1; slot <= 20; slot += 1) {
+      page(slot);
+      tick(node, 1);
+    }
+    const meanwhile = sent(node.takeEffects(), "probe").length;
+    tick(node, 8);
+
+    assert.is(meanwhile, 0);
+    assert.is(sent(node.takeEffects(), "probe").length, 2);
+  });
+
   test("a probe that was answered under other members is void [P10]", () => {
     const node = follower();
     tick(node, 8);

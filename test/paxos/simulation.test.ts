@@ -19,8 +19,8 @@ function kindOf({ changing, growing }: Setting): Kind {
 }
 
 const SETTINGS: readonly (Setting & { readonly seeds: number })[] = [
-  { nodes: 3, seeds: 600 },
-  { nodes: 5, seeds: 200 },
+  { nodes: 3, seeds: 1_200 },
+  { nodes: 5, seeds: 400 },
   { nodes: 5, changing: true, seeds: 700 },
   { nodes: 3, growing: true, seeds: 300 },
 ];
