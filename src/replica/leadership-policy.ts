@@ -3,7 +3,8 @@
  * that stops, or whose disk is sick, leads nothing.
  *
  * A group goes back to its preferred node one at a time, and only when that node has been connected
- * and caught up for a while. Should it come back soon, the next try waits twice as long: a node that
+ * and caught up for a while, and somebody else has led the group for as long: who has just handed it
+ * over is about to stop, or its disk is sick, or an operator wanted it so. Should it come back soon, the next try waits twice as long: a node that
  * cannot hold what it is given must not make the group change hands for ever.
  */
 import type { GroupId, NodeId } from "../base/ids.ts";
@@ -32,6 +33,8 @@ export class LeadershipPolicy {
   /** Since when each peer has been connected, in ticks. */
   readonly #connectedSince = new Map<NodeId, number>();
   readonly #handbacks = new Map<GroupId, Handback>();
+  /** Since when this node has led each group that it leads, in ticks, as far as the policy looked. */
+  readonly #ledSince = new Map<GroupId, number>();
   #lastHandbackTick = 0;
 
   constructor(context: ReplicaContext, groups: readonly GroupReplica[]) {
@@ -73,6 +76,7 @@ export class LeadershipPolicy {
   /** Gives one group back to its preferred node, if its time has come. */
   giveBack(): void {
     const { handbackIntervalMs } = this.#context.timings;
+    this.#noteLed();
     if (this.#msSince(this.#lastHandbackTick) < handbackIntervalMs) return;
     for (const group of this.#groups) {
       if (!group.leads || group.alone || !this.#mayGiveBack(group)) continue;
@@ -83,10 +87,19 @@ export class LeadershipPolicy {
     }
   }
 
+  #noteLed(): void {
+    for (const { id, leads } of this.#groups) {
+      if (!leads) this.#ledSince.delete(id);
+      else if (!this.#ledSince.has(id)) this.#ledSince.set(id, this.#context.tick);
+    }
+  }
+
   #mayGiveBack(group: GroupReplica): boolean {
     const preferred = preferredLeader(group);
     if (preferred === 0 || preferred === this.#context.self) return false;
     const { steadyMs } = this.#context.timings;
+    const ledSince = this.#ledSince.get(group.id);
+    if (ledSince === undefined || this.#msSince(ledSince) < steadyMs) return false;
     const since = this.#connectedSince.get(preferred);
     if (since === undefined || this.#msSince(since) < steadyMs) return false;
     const last = this.#handbacks.get(group.id);

@@ -232,6 +232,20 @@ suite("replica/leadership", (test) => {
     );
   });
 
+  test("who has just handed a group over does not get it back at once: it may be stopping", () => {
+    const world = ClusterWorld.ready({ timings: { steadyMs: 2_000 } });
+    const preferred = world.node(preferredLeader(world.leader(0).group(0)));
+    world.until("group 0 is where it belongs", () => preferred.group(0).leads, 30_000);
+    world.pass(5_000);
+    const other = world.follower(0);
+
+    world.answered(preferred.admin("PAXOS.HANDOVER", "0", String(other.id)));
+    const atMs = world.clock.monotonic;
+    world.until("group 0 is back", () => preferred.group(0).leads, 10_000);
+
+    assert.ok(world.clock.monotonic - atMs >= 2_000, `${world.clock.monotonic - atMs} ms`);
+  });
+
   test("a handover moves the lead without a refusal or a long pause", () => {
     const world = ClusterWorld.ready();
     const old = world.leader(0);
