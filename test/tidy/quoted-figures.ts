@@ -32,6 +32,8 @@ export const QUOTED_FIGURES: readonly QuotedFigure[] = [
   },
   { readme: "1,200 and 400 seeds", file: SIMULATION, source: "nodes: 3, seeds: 1_200" },
   { readme: "1,200 and 400 seeds", file: SIMULATION, source: "nodes: 5, seeds: 400" },
+  { readme: "700 and 300 with members", file: SIMULATION, source: "changing: true, seeds: 700" },
+  { readme: "700 and 300 with members", file: SIMULATION, source: "growing: true, seeds: 300" },
   { readme: "some 10 ms after its end", file: LIMITS, source: "EXPIRY_INTERVAL_MS = 10;" },
   { readme: "every 500 ms", file: LIMITS, source: "STORAGE_RETRY_MS = 500;" },
   { readme: "after 5 seconds", file: LIMITS, source: "STORAGE_PATIENCE_MS = 5_000;" },
