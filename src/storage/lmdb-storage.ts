@@ -37,7 +37,7 @@ import { scan, type LmdbRecovery, type Scan } from "./recovery.ts";
 import { SegmentFiles } from "./segment-files.ts";
 import { Install, SnapshotReader } from "./snapshots.ts";
 import { StateWriter } from "./state-writer.ts";
-import { WorkThread } from "./work-thread.ts";
+import { WorkThread, type ThreadName } from "./work-thread.ts";
 import { listCheckpoint, listClear, listLogHead, listPeer, listRows } from "./write-list.ts";
 
 export type { StorageOptions } from "./folder.ts";
@@ -81,13 +81,15 @@ export interface StorageStatistics {
 export async function openStorage(options: StorageOptions): Promise<OpenedStorage> {
   const folder = await openFolder(options);
   const { directory, meta } = folder;
-  const threads: WorkThread[] = [];
+  let threads: readonly WorkThread[] = [];
   try {
     const read = scan(folder);
     const onDeath = (error: Error): void => options.onFatal?.(error);
-    for (const name of ["log-thread", "state-thread"] as const) {
-      threads.push(await WorkThread.start(name, { directory, groups: meta.groups }, onDeath));
-    }
+    threads = await Promise.all(
+      (["log-thread", "state-thread"] as const).map((name) =>
+        WorkThread.start(name, { directory, groups: meta.groups }, onDeath),
+      ),
+    );
     const boot = takeOver(folder, read);
     const [logThread, stateThread] = threads;
     const segmentBytes = options.segmentBytes ?? LOG_SEGMENT_BYTES;
@@ -326,6 +328,11 @@ export class LmdbStorage implements Storage {
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  /** Ends a thread as a crash of it would. For tests of what happens then. */
+  async killThread(name: ThreadName): Promise<void> {
+    for (const thread of this.#threads) if (thread.name === name) await thread.kill();
   }
 
   #cut(group: GroupId, through: number): void {

@@ -20,6 +20,9 @@ import type { WorkThread } from "./work-thread.ts";
 const SLACK_FACTOR = 4;
 const SLACK_SEGMENTS = 8;
 
+/** What is carried on for the asking is at most this part of a segment, so that the log gains by it. */
+const CHEAP_PART = 16;
+
 export interface LogWriterOptions {
   readonly thread: WorkThread;
   readonly files: SegmentFiles;
@@ -183,7 +186,8 @@ export class LogWriter {
     if (oldest === null || oldest === this.#segment) return null;
     const slack = SLACK_FACTOR * this.#index.totalBytes + SLACK_SEGMENTS * this.#segmentBytes;
     const tooLong = this.segments * this.#segmentBytes > slack;
-    const cheap = this.#index.segmentBytes(oldest) <= LOG_CARRIED_BYTES_MAX;
+    const cheapBytes = Math.min(LOG_CARRIED_BYTES_MAX, this.#segmentBytes / CHEAP_PART);
+    const cheap = this.#index.segmentBytes(oldest) <= cheapBytes;
     return tooLong || cheap ? oldest : null;
   }
 }

@@ -24,6 +24,7 @@ export type ThreadName = "log-thread" | "state-thread";
 export class WorkThread {
   /** What the next write consists of. It belongs to the thread from {@link write} until its `done`. */
   readonly bytes = new ByteWriter(BUFFER_BYTES, sharedBytes);
+  readonly name: ThreadName;
   readonly #worker: Worker;
   readonly #control: Int32Array;
   readonly #buffers: MessagePort;
@@ -39,6 +40,7 @@ export class WorkThread {
     folder: { readonly directory: string; readonly groups: number },
     onDeath: (error: Error) => void,
   ) {
+    this.name = name;
     this.#control = new Int32Array(
       new SharedArrayBuffer(CONTROL_WORDS * Int32Array.BYTES_PER_ELEMENT),
     );
@@ -105,7 +107,7 @@ export class WorkThread {
     return this.#closing;
   }
 
-  /** Ends the thread as a crash would, for tests of what happens then. */
+  /** Ends the thread as a crash of it would. */
   async kill(): Promise<void> {
     await this.#worker.terminate();
   }
