@@ -3,6 +3,7 @@ import * as fc from "fast-check";
 import * as assert from "uvu/assert";
 import type { HandshakeMessage, Identity } from "../../src/transport/handshake.ts";
 import { dials, encodeHandshake, HandshakeReader } from "../../src/transport/handshake.ts";
+import { golden } from "../support/golden.ts";
 import { suite } from "../support/suite.ts";
 
 /** Records as literals are, so that they compare equal. */
@@ -50,6 +51,35 @@ suite("transport/handshake", (test) => {
         assert.equal([...reader.rest()], [...rest]);
       }),
     );
+  });
+
+  test("a hello and a refusal of version 1 have the bytes that were recorded", () => {
+    const hello: HandshakeMessage = {
+      kind: "hello",
+      to: 2,
+      identity: {
+        node: 1,
+        clusterId: "paxlock",
+        incarnation: "0123456789abcdef",
+        boot: 300,
+        session: "fedcba98",
+        initialMembers: "1=a:7379,2=b:7379,3=[::1]:7379",
+        groups: 8,
+        leaseMs: 600,
+        release: "0.1.0",
+      },
+    };
+    const refusal: HandshakeMessage = { kind: "refusal", code: "cluster", reason: "wrong one" };
+    for (const [name, message] of [
+      ["hello", hello],
+      ["refusal", refusal],
+    ] as const) {
+      const bytes = golden(`handshake-v1/${name}`, () => encodeHandshake(message, 1, 2));
+      assert.equal([...encodeHandshake(message, 1, 2)], [...bytes]);
+      const reader = new HandshakeReader();
+      reader.push(bytes);
+      assert.equal(reader.next(), { state: "message", message });
+    }
   });
 
   test("a changed bit is never taken for a message", () => {
