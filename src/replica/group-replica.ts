@@ -182,6 +182,18 @@ export class GroupReplica {
     return own === 0 && this.#reads.size === 0 && this.forwards.size === 0;
   }
 
+  /**
+   * Whether no client of this node waits for the group any more. What is in flight then may stay
+   * undecided: with others, a stopping node need not wait for a majority that is gone.
+   */
+  get settled(): boolean {
+    if (this.#alone) return this.idle;
+    if (this.forwards.size > 0 || this.#reads.size > 0 || this.#lost.length > 0) return false;
+    if (this.#waiting.some((batch) => batch.hasLocal)) return false;
+    for (const { batch } of this.#inFlight.values()) if (batch.hasLocal) return false;
+    return true;
+  }
+
   /** Keys of one db, for INFO; the average is over the keys with a deadline, in milliseconds. */
   counts(db: number): { keys: number; withDeadline: number; averageTtlMs: Millis } {
     const { keys, withDeadline, deadlineSumMs } = this.#machine.counts(db);

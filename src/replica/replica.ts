@@ -693,7 +693,7 @@ export class Replica {
   /** Last in a turn, so that the rows of a checkpoint are encoded while the disk works on the commit. */
   #checkpointIfDue(): void {
     if (this.#disk.checkpointing || this.#disk.gaveUp) return;
-    const idle = this.#handedOver && this.#groups.every((group) => group.idle);
+    const idle = this.#handedOver && this.#groups.every((group) => group.settled);
     if (idle) this.#checkpoints.wantAll();
     const started = this.#checkpoints.start();
     if (idle && !this.#disk.committing && !started) this.#finishStop(null);

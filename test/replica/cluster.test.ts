@@ -311,6 +311,23 @@ suite("replica/leadership", (test) => {
     assert.ok(longestMs <= 200, `${longestMs} ms`);
   });
 
+  test("the last node to stop does not wait for a majority that is gone", () => {
+    const world = ClusterWorld.ready();
+    const leader = world.leader(0);
+    world.answered(leader.write(0, setNx("a", "me", 3_600_000)));
+    for (const node of world.nodes) if (node !== leader) node.kill();
+    world.pass(100);
+    const answer = leader.write(0, increment("n"));
+    let stopped = false;
+
+    leader.replica.stop(() => {
+      stopped = true;
+    });
+
+    world.until("it has stopped", () => stopped, 6_000);
+    assert.match(textOf(world.answered(answer)), /^UNKNOWN /);
+  });
+
   test("a node whose disk fails leads nothing, and gets nothing back until it is well", () => {
     const world = ClusterWorld.ready({ timings: { steadyMs: 1_000 } });
     const sick = world.node(1);
