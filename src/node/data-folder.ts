@@ -27,9 +27,13 @@ const START_CODES: Readonly<Record<StorageOpenCode, StartErrorCode>> = {
  * Opens the folder, creating it for a new cluster when it is missing or empty. What was given
  * explicitly must fit an existing folder; defaults give way to what the folder says.
  *
- * Rejects with a {@link StartError}; nothing is touched then.
+ * Rejects with a {@link StartError}; nothing is touched then. `onFatal` is called when the storage
+ * cannot go on later: every write fails from then on, for ever.
  */
-export async function openDataFolder(configuration: Configuration): Promise<DataFolder> {
+export async function openDataFolder(
+  configuration: Configuration,
+  onFatal: (error: Error) => void,
+): Promise<DataFolder> {
   const { directory, clusterId, nodeId, groups, peers, join, given } = configuration;
   try {
     return await openStorage({
@@ -47,6 +51,7 @@ export async function openDataFolder(configuration: Configuration): Promise<Data
         ...(given.has("node-id") ? { nodeId } : {}),
         ...(given.has("groups") ? { groups } : {}),
       },
+      onFatal,
     });
   } catch (thrown) {
     throw folderError(storageError(thrown), directory);

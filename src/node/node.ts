@@ -41,7 +41,10 @@ export interface RunningNode {
   readonly groups: number;
   /** Accepts nothing more, answers what is in flight, syncs, closes. May be called again. */
   stop(): Promise<void>;
-  /** Resolves once the node has stopped, by {@link stop} or SHUTDOWN. */
+  /**
+   * Resolves once the node has stopped, by {@link stop} or SHUTDOWN; rejects when it cannot go on, and
+   * the process should end.
+   */
   readonly stopped: Promise<void>;
 }
 
@@ -59,11 +62,15 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
   // The port comes first: if it is taken, the data folder has not been touched.
   const addresses = await listen(server, configuration);
   const port = addresses[0]?.port ?? configuration.port;
+  const { promise: stopped, resolve: resolveStopped, reject: rejectStopped } = deferred();
+  // Whoever runs the node looks at it once it serves; until then nobody does.
+  stopped.catch(() => undefined);
   let folder: DataFolder;
   let peerListener: PeerListener | null = null;
   try {
     peerListener = await listenToPeers(configuration, log);
-    folder = await openDataFolder(configuration);
+    // Without its threads the storage takes no write ever again: only a new process does.
+    folder = await openDataFolder(configuration, rejectStopped);
   } catch (thrown) {
     await server.stopAccepting();
     server.destroyConnections();
@@ -133,7 +140,6 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
     storage,
     port: () => port,
   });
-  const { promise: stopped, resolve: resolveStopped, reject: rejectStopped } = deferred();
   let stopping = false;
   const stop = (): Promise<void> => {
     if (!stopping) {

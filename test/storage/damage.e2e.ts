@@ -1,10 +1,10 @@
 /**
- * Random pages of a data file are overwritten with random bytes: a start serves every acknowledged
+ * Random pages of the data file and of the log are overwritten with random bytes: a start serves every acknowledged
  * key, or ends with one clear line and a code above 0. It is never ready with fewer keys.
  *
  * `DAMAGE_PAGES` sets how many pages, `DAMAGE_SEED` the seed.
  */
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
@@ -19,7 +19,6 @@ import { withTemporaryDirectory } from "../support/temporary-directory.ts";
 const PAGES = Number(process.env["DAMAGE_PAGES"] ?? 40);
 const SEED = process.env["DAMAGE_SEED"] ?? "1";
 const PAGE_BYTES = 4096;
-const FILE = "data.mdb";
 const LIMIT_MS = 30_000;
 
 /** Fills a node with keys, some of them large, and kills it; the keys and their values. */
@@ -70,6 +69,14 @@ async function start(directory: string, held: ReadonlyMap<string, string>): Prom
   }
 }
 
+function usedPages(path: string): number {
+  const bytes = readFileSync(path);
+  let pages = Math.ceil(bytes.length / PAGE_BYTES);
+  while (pages > 0 && bytes.subarray((pages - 1) * PAGE_BYTES).every((byte) => byte === 0))
+    pages -= 1;
+  return pages;
+}
+
 async function checkAll(port: number, held: ReadonlyMap<string, string>): Promise<void> {
   const client = await RespClient.connect({ port });
   try {
@@ -89,23 +96,29 @@ suite(
         const whole = join(scratch, "whole");
         const held = await fill(whole);
         const prng = new Prng(`damage/${SEED}`);
-        const pages = Math.floor(readFileSync(join(whole, FILE)).length / PAGE_BYTES);
-        const refusals = new Map<number, string>();
+        const files = readdirSync(whole).filter((name) => /\.(mdb|plx)$/.test(name));
+        // Of each file the pages up to the last that holds anything: a segment is zeros behind it.
+        const places = files
+          .filter((name) => name !== "lock.mdb")
+          .flatMap((name) =>
+            Array.from({ length: usedPages(join(whole, name)) }, (_, page) => ({ name, page })),
+          );
+        const refusals = new Map<string, string>();
         for (let round = 0; round < PAGES; round++) {
-          const page = prng.below(pages);
+          const { name, page } = prng.pick(places);
           const directory = join(scratch, `round-${round}`);
           mkdirSync(directory);
-          copyFileSync(join(whole, FILE), join(directory, FILE));
-          const bytes = readFileSync(join(directory, FILE));
+          for (const file of files) copyFileSync(join(whole, file), join(directory, file));
+          const bytes = readFileSync(join(directory, name));
           for (let at = page * PAGE_BYTES; at < (page + 1) * PAGE_BYTES; at += 4) {
             bytes.writeUInt32LE(prng.next(), at);
           }
-          writeFileSync(join(directory, FILE), bytes);
+          writeFileSync(join(directory, name), bytes);
 
           const line = await start(directory, held);
 
           if (line === null) continue;
-          refusals.set(page, line);
+          refusals.set(`${name} ${page}`, line);
           assert.match(
             line,
             /folder .* is (damaged|no Paxlock data folder).* restore .* backup/,

@@ -17,6 +17,7 @@ import {
   metaBytes,
   refusal,
   rowsOf,
+  SEGMENT_BYTES,
   stringRow,
   withFolder,
   withStorage,
@@ -37,7 +38,10 @@ function last(kind: string, output: string): number {
   return Number(lines.at(-1)?.split(" ")[1] ?? 0);
 }
 
-/** Asserts that the folder holds commits 1 to n whole, for one n, and returns it. */
+/**
+ * Asserts that the folder holds commits 1 to n whole, for one n, and returns it; and that each
+ * checkpoint is whole, whichever commit it stands for.
+ */
 async function wholeCommits(directory: string): Promise<number> {
   return withStorage(directory, (opened) => {
     const { recovery } = opened;
@@ -46,14 +50,8 @@ async function wholeCommits(directory: string): Promise<number> {
     for (const group of groups) {
       const promise = recovery.promise(group);
       if (promise === 0) continue;
-      const checkpointed = recovery.checkpoint(group);
-      const log = logOf(opened, group);
-      const rows = rowsOf(opened, group);
       assert.ok(newest - promise < META.groups, "no group lacks a commit");
-      assert.is(checkpointed?.appliedSlot, promise);
-      assert.equal(Uint8Array.from(checkpointed?.meta ?? []), metaBytes(promise));
-      assert.is([...rows.keys()].at(-1), promise);
-      for (const [row, bytes] of rows) assert.equal(decodeStateRow(bytes), stringRow(row));
+      const log = logOf(opened, group);
       assert.equal(
         log,
         log.map(({ slot, value }) => accepted(group, slot, value.length)),
@@ -63,6 +61,14 @@ async function wholeCommits(directory: string): Promise<number> {
         assert.is(slot, promise - (log.length - 1 - place) * META.groups, "in order, without gaps");
       });
       assert.ok(log.length >= Math.min(50, Math.ceil(promise / META.groups)));
+      const checkpointed = recovery.checkpoint(group);
+      if (checkpointed === null) continue;
+      const { appliedSlot } = checkpointed;
+      assert.ok(appliedSlot <= promise);
+      assert.equal(Uint8Array.from(checkpointed.meta), metaBytes(appliedSlot));
+      const rows = rowsOf(opened, group);
+      assert.is([...rows.keys()].at(-1), appliedSlot);
+      for (const [row, bytes] of rows) assert.equal(decodeStateRow(bytes), stringRow(row));
     }
     return newest;
   });
@@ -109,7 +115,7 @@ suite(
         assert.ok((await wholeCommits(directory)) > before);
       }));
 
-    test(`the data file stays bounded over ${COMMITS} commits of 1 KB`, () =>
+    test(`the data folder stays bounded over ${COMMITS} commits of 1 KB`, () =>
       withFolder(async (directory) => {
         await withStorage(directory, async ({ storage }) => {
           let early = 0;
@@ -121,7 +127,9 @@ suite(
             if (slot === COMMITS / 4) early = storage.statistics().fileBytes;
           }
           const { fileBytes, segments } = storage.statistics();
-          assert.ok(fileBytes <= early * 1.25, `${early} bytes grew to ${fileBytes}`);
+          // A few segments more or less may be ready, or wait for their deletion.
+          const bound = early + 8 * SEGMENT_BYTES;
+          assert.ok(fileBytes <= bound, `${early} bytes grew to ${fileBytes}`);
           assert.ok(fileBytes < 8 * 1024 * 1024, `${fileBytes} bytes`);
           assert.ok(segments < 20, `${segments} segments`);
         });
@@ -138,7 +146,7 @@ suite(
           "-t",
           "tmpfs",
           "-o",
-          "size=3m",
+          "size=24m",
           "tmpfs",
           makeDirectory(dirname(directory)),
         ]);
@@ -155,7 +163,7 @@ suite(
           await sleep(200);
           assert.is(last("done", child.stdout), done, "nothing is acknowledged on a full disk");
 
-          spawnSync("mount", ["-o", "remount,size=64m", dirname(directory)]);
+          spawnSync("mount", ["-o", "remount,size=96m", dirname(directory)]);
           await child.until(() => (last("done", child.stdout) > done + 10 ? true : null));
           await child.end("SIGKILL");
 
@@ -166,10 +174,10 @@ suite(
       }));
 
     if (spawnSync("strace", ["-V"]).status === 0) {
-      test("data and then the page that names it are flushed before a commit is acknowledged", () =>
+      test("a commit is acknowledged when one write to the log is followed by one flush, no sooner", () =>
         withFolder(async (directory) => {
           const trace = join(dirname(directory), "trace");
-          const calls = "trace=openat,write,writev,pwrite64,pwritev,pwritev2,fdatasync";
+          const calls = "trace=write,writev,pwrite64,pwritev,pwritev2,fdatasync,fsync";
           const child = new ManagedProcess({
             command: "strace",
             args: ["-f", "-y", "-s", "24", "-e", calls, "-o", trace].concat([
@@ -186,10 +194,7 @@ suite(
           const commits = tracedCommits(readFileSync(trace, "utf8"));
 
           assert.is(commits.length, 20);
-          for (const events of commits) {
-            const order = events.join(" ");
-            assert.match(order, /^(data )+flush synchronous-page$/, order);
-          }
+          for (const events of commits) assert.is(events.join(" "), "log flush");
         }));
     }
   },
@@ -202,25 +207,29 @@ function makeDirectory(path: string): string {
 }
 
 /**
- * What each commit of a traced process did to the data file between `begin` and `done`: `data` for
- * pages written, `flush` for a finished fdatasync, `synchronous-page` for a write through the
- * descriptor that was opened with O_DSYNC, which returns when the device has it.
+ * What each commit of a traced process did to the segment in use between `begin` and `done`: `log` for
+ * bytes written, `flush` for a finished fdatasync. The segment that is prepared meanwhile has another
+ * name until it is ready, and is the second one.
  */
 function tracedCommits(trace: string): string[][] {
   const commits: string[][] = [];
   let events: string[] | null = null;
-  let synchronous = "";
+  /** Threads with an fdatasync of the segment under way: strace tells begin and end apart. */
+  const flushing = new Set<string>();
   for (const line of trace.split("\n")) {
-    const opened = /openat\(.*data\.mdb", .*O_DSYNC.* = (\d+)</.exec(line);
-    if (opened) synchronous = opened[1] ?? "";
+    const thread = line.split(" ")[0] ?? "";
     if (/write\(1<.*"begin /.test(line)) events = [];
     if (/write\(1<.*"done /.test(line) && events !== null) {
       commits.push(events);
       events = null;
     }
-    const written = / (?:writev|pwrite64|pwritev2?)\((\d+)<[^>]*data\.mdb>/.exec(line);
-    if (written) events?.push(written[1] === synchronous ? "synchronous-page" : "data");
-    if (/fdatasync\(\d+<[^>]*data\.mdb>\)\s+= 0|<\.\.\. fdatasync resumed>\)\s+= 0/.test(line)) {
+    const ofSegment = /\(\d+<[^>]*log-0000000001\.plx>/.test(line);
+    if (ofSegment && / (?:writev|pwrite64|pwritev2?)\(/.test(line)) events?.push("log");
+    if (ofSegment && / fdatasync\(/.test(line)) {
+      if (/= 0$/.test(line)) events?.push("flush");
+      else flushing.add(thread);
+    }
+    if (/<\.\.\. fdatasync resumed>\)\s+= 0/.test(line) && flushing.delete(thread)) {
       events?.push("flush");
     }
   }
