@@ -46,6 +46,9 @@ const COUNTERS = 3;
 const LEASES = 3;
 const PAIRS = 3;
 
+/** Whether only its owner changes the lease of a key. */
+export const isLock = (key: string): boolean => key.startsWith("lock:");
+
 /** What an answer means for the operation; any other error is a bug of the server or of this file. */
 const REFUSED = /^(TRYAGAIN|CLUSTERDOWN|MISCONF) /;
 const UNKNOWN = /^UNKNOWN /;

@@ -19,11 +19,20 @@ function before(left: Event, right: Event): boolean {
   return left.atUs === right.atUs ? left.sequence < right.sequence : left.atUs < right.atUs;
 }
 
+/** So many events at one moment are a loop without end. */
+const AT_ONCE_MAX = 200_000;
+
+/** Time stands still. */
+export class Livelock extends Error {
+  override readonly name = "Livelock";
+}
+
 export class EventQueue {
   readonly #agenda = new Heap<Event>(before);
   #nowUs = 0;
   #sequence = 0;
   #ran = 0;
+  #atOnce = 0;
 
   /** True time, which nobody in the world can read. */
   get nowUs(): number {
@@ -61,8 +70,15 @@ export class EventQueue {
     let event = this.#agenda.peek();
     while (event !== null && event.atUs <= endUs) {
       this.#agenda.remove(event);
-      if (event.atUs > this.#nowUs) this.#nowUs = event.atUs;
+      if (event.atUs > this.#nowUs) {
+        this.#nowUs = event.atUs;
+        this.#atOnce = 0;
+      }
       this.#ran += 1;
+      this.#atOnce += 1;
+      if (this.#atOnce > AT_ONCE_MAX) {
+        throw new Livelock(`${AT_ONCE_MAX} events at ${this.nowMs} ms and no end`);
+      }
       event.run();
       event = this.#agenda.peek();
     }

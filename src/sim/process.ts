@@ -18,6 +18,9 @@ export class Killed extends Error {
   override readonly name = "Killed";
 }
 
+/** Node's timers take at least so long. */
+const TIMER_MS_MIN = 1;
+
 /** How long an event-loop turn takes to come to its end. */
 export interface ProcessTiming {
   /** Virtual microseconds after which what was deferred runs. */
@@ -141,7 +144,7 @@ export class SimProcess {
       after: (delayMs, task) => {
         // The event may have become another one, that waits for the end of a pause.
         let wanted = true;
-        const event = this.post(clock.trueUs(delayMs), () => {
+        const event = this.post(clock.trueUs(Math.max(TIMER_MS_MIN, delayMs)), () => {
           if (wanted) task();
         });
         return () => {

@@ -35,6 +35,10 @@ export interface Swarm {
   /** How long a client waits before it asks another node. */
   readonly clientTimeoutMs: number;
   readonly requestTimeoutMs: number;
+  /** The leader lease; ticks, elections and policies go with it. */
+  readonly leaseMs: number;
+  /** Entries in one page of a promise or of catch-up. */
+  readonly pageEntries: number;
   readonly mode: "stream" | "datagram";
   readonly delayUsMost: number;
   /** One body in so many is late, lost, doubled; 0 is never. */
@@ -76,6 +80,8 @@ export function drawSwarm(random: Prng, given: Partial<Swarm>): Swarm {
     leaseMsMost: random.pick([200, 1_000, 4_000]),
     clientTimeoutMs: random.pick([300, 1_000, 2_500]),
     requestTimeoutMs: random.pick([800, 2_000]),
+    leaseMs: random.pick([120, 240, 600]),
+    pageEntries: random.pick([4, 64, 1_024]),
     mode: network ? mode : "stream",
     delayUsMost: random.pick([300, 1_000, 8_000]),
     lateOdds: network ? random.pick([0, 15, 100]) : 0,

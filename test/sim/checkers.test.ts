@@ -103,6 +103,7 @@ const paxos = (overrides: Partial<ConsensusView> = {}): ConsensusView => ({
   chosenSlot: 0,
   appliedSlot: 0,
   nextSlot: 1,
+  recoveredSlot: 0,
   ...overrides,
 });
 
@@ -233,7 +234,7 @@ suite("sim/checkers", (test) => {
     passes(check(), ...first, applied({ slot: 2, stampMs: 50 }));
   });
 
-  const exclusion = (): Exclusion => new Exclusion(0);
+  const exclusion = (): Exclusion => new Exclusion(0, () => true);
 
   test("a second holder within a lease is found", () => {
     const first = [
@@ -279,7 +280,9 @@ suite("sim/checkers", (test) => {
         slot,
         operations: [operationOf(acquired(`o${slot}`, 100))],
         replies: [OK],
-        machine: machine({ read: () => token }),
+        machine: machine({
+          read: (operation) => (operation.kind === "get" ? `o${slot}` : token),
+        }),
       });
     fires(new TokensRise(1), /goes from 5 to 5/, grant(1, "5"), grant(2, "5"));
     passes(new TokensRise(1), grant(1, "5"), grant(2, "18014398509481984"));

@@ -13,8 +13,8 @@ export class Bounds implements Checker {
   onState(world: WorldView): void {
     for (const { id: node, groups } of world.nodes) {
       for (const { id, paxos } of groups) {
-        const open = paxos.nextSlot - 1 - paxos.chosenSlot;
-        if (paxos.isLeader && open > this.#window * 8) {
+        const open = paxos.nextSlot - 1 - Math.max(paxos.chosenSlot, paxos.recoveredSlot);
+        if (paxos.isLeader && open > this.#window) {
           throw new Violation(this.name, `node ${node} has ${open} open slots in group ${id}`);
         }
         if (paxos.appliedSlot > paxos.chosenSlot) {

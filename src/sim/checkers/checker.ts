@@ -26,6 +26,8 @@ export interface ConsensusView {
   readonly chosenSlot: Slot;
   readonly appliedSlot: Slot;
   readonly nextSlot: Slot;
+  /** A new leader proposes everything up to here anew. */
+  readonly recoveredSlot: Slot;
 }
 
 export interface NodeView {

@@ -23,12 +23,17 @@ interface Grant {
 export class Exclusion implements Checker {
   readonly name = "one holder at a time, by time and token";
   readonly #slowest: number;
+  readonly #isLock: (key: string) => boolean;
   readonly #holds = new Map<string, Hold>();
   readonly #grants = new Map<string, Grant>();
 
-  /** Clients' clocks may be slow by as much: they use a lease a little shorter, as Redlock says. */
-  constructor(driftPpm: number) {
+  /**
+   * Clients' clocks may be slow by as much: they use a lease a little shorter, as Redlock says.
+   * `isLock`: only owners change the lease of such a key.
+   */
+  constructor(driftPpm: number, isLock: (key: string) => boolean) {
     this.#slowest = 1 - (2 * driftPpm) / 1_000_000;
+    this.#isLock = isLock;
   }
 
   onStep(step: Step): void {
@@ -53,7 +58,7 @@ export class Exclusion implements Checker {
     const { action, reply, invokedMs, returnedMs } = call;
     switch (action.kind) {
       case "acquire":
-        if (reply !== null) this.#acquired(call, action);
+        if (reply !== null && this.#isLock(action.key)) this.#acquired(call, action);
         break;
       case "extend": {
         const hold = this.#holds.get(action.key);

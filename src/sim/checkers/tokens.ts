@@ -8,7 +8,7 @@ export class TokensRise implements Checker {
   readonly name = "tokens rise";
   readonly #groups: number;
   readonly #applied: number[];
-  readonly #tokens = new Map<string, bigint>();
+  readonly #grants = new Map<string, { readonly owner: string; readonly token: bigint }>();
 
   constructor(groups: number) {
     this.#groups = groups;
@@ -21,26 +21,33 @@ export class TokensRise implements Checker {
     // The first replica to apply a slot speaks for all: they are equal.
     if (slot <= (this.#applied[group] ?? 0)) return;
     this.#applied[group] = slot;
-    const granted = new Set<string>();
+    const granted = new Map<string, string>();
     for (const [index, operation] of entry.operations.entries()) {
       if (operation.kind === "set" && operation.when === "nx" && replies[index] === OK) {
-        granted.add(operation.key);
+        granted.set(operation.key, operation.value);
       }
     }
-    for (const key of granted) {
+    for (const [key, owner] of granted) {
       if (groupOfSlot(hashSlot(key), this.#groups) !== group) {
         throw new Violation(this.name, `group ${group} grants ${key}, which is not its own`);
       }
       const context = { nowMs: machine.nowMs, wallMs: entry.wallMs };
+      // Released in the same entry, or a repeat of an operation whose grant is over.
+      if (machine.read({ kind: "get", db: 0, key }, context) !== owner) continue;
       const reply = machine.read({ kind: "lock-token", db: 0, key }, context);
-      // Granted and released in one entry.
-      if (typeof reply !== "string") continue;
-      const token = BigInt(reply);
-      const before = this.#tokens.get(key);
-      if (before !== undefined && token <= before) {
-        throw new Violation(this.name, `the token of ${key} goes from ${before} to ${token}`);
+      if (typeof reply !== "string") {
+        throw new Violation(this.name, `${key} is held without a token`);
       }
-      this.#tokens.set(key, token);
+      this.#granted(key, owner, BigInt(reply));
     }
+  }
+
+  #granted(key: string, owner: string, token: bigint): void {
+    const before = this.#grants.get(key);
+    const isRepeat = before?.owner === owner;
+    if (before !== undefined && (isRepeat ? token !== before.token : token <= before.token)) {
+      throw new Violation(this.name, `the token of ${key} goes from ${before.token} to ${token}`);
+    }
+    this.#grants.set(key, { owner, token });
   }
 }
