@@ -52,7 +52,7 @@ export class DiskQueue {
   #commitFailure: Error | null = null;
   /** Why the last try of the checkpoint in flight failed, or null. */
   #checkpointFailure: Error | null = null;
-  /** The storage is about to be closed although a write has failed: nothing is tried again. */
+  /** The storage is about to be closed: it is handed nothing more, and nothing is tried again. */
   #gaveUp = false;
 
   constructor(
@@ -125,7 +125,7 @@ export class DiskQueue {
     this.#handCheckpoint(write);
   }
 
-  /** Nothing failed is tried again from now on. */
+  /** From now on nothing is handed over, and nothing that failed is tried again. */
   giveUp(): void {
     this.#gaveUp = true;
   }

@@ -749,6 +749,8 @@ export class Replica {
   }
 
   #finishStop(failure: Error | null): void {
+    // The storage is about to be closed, and others go on sending.
+    this.#disk.giveUp();
     this.#endTimers();
     const done = this.#onStopped;
     this.#onStopped = null;

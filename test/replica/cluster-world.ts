@@ -73,6 +73,8 @@ export class TestDisk implements Storage {
   stuck = false;
   readonly #stuckWrites: (() => void)[] = [];
   openViews = 0;
+  /** Writes it was handed. */
+  writes = 0;
 
   constructor(groups: number) {
     this.groups = Array.from({ length: groups }, () => ({
@@ -172,6 +174,7 @@ export class TestDisk implements Storage {
   }
 
   #later(done: Stored, write: () => void): void {
+    this.writes += 1;
     const run = (): void => {
       if (this.failing !== null) {
         done(new Error(this.failing));

@@ -289,6 +289,7 @@ suite("replica/leadership", (test) => {
     const other = world.follower(0);
     const answers: Answer[] = [];
     let stopped: string | null = null;
+    let writes = 0;
     let longestMs = 0;
 
     for (let round = 0; round < 300; round += 1) {
@@ -298,6 +299,7 @@ suite("replica/leadership", (test) => {
         answers.push(leader.write(0, increment("n")));
         leader.replica.stop((failure) => {
           stopped = failure?.message ?? "well";
+          writes = leader.disk.writes;
         });
       }
       const startMs = world.clock.monotonic;
@@ -307,6 +309,7 @@ suite("replica/leadership", (test) => {
 
     world.until("it has stopped", () => stopped !== null, 1_000);
     assert.is(stopped, "well");
+    assert.is(leader.disk.writes, writes, "its storage may be closed");
     assert.is(answers.filter(({ replies }) => typeof replies[0] === "number").length, 301);
     assert.ok(longestMs <= 200, `${longestMs} ms`);
   });
