@@ -140,11 +140,28 @@ function memberText({ id, voter, address }: Member): string {
   return `${id}${address === "" ? "" : `=${address}`}${voter ? "" : " (learns)"}`;
 }
 
+/** Fields that hold what clients sent; the others hold words and numbers of ours. */
+const DATA_FIELDS: ReadonlySet<string> = new Set([
+  "args",
+  "body",
+  "compare",
+  "key",
+  "keys",
+  "match",
+  "newKey",
+  "sha",
+  "type",
+  "value",
+  "values",
+]);
+
 /** An operation with its fields by name: `set db 0, key "a", value "me", when nx`. */
 function operationText(operation: Operation, origin: OperationOrigin | null): string {
   const fields = Object.entries(operation)
-    .filter(([name]) => name !== "kind")
-    .map(([name, value]) => `${words(name)} ${shown(value)}`);
+    .filter(([name, value]) => name !== "kind" && value !== "" && value !== null)
+    .map(
+      ([name, value]) => `${words(name)} ${DATA_FIELDS.has(name) ? shown(value) : String(value)}`,
+    );
   const from =
     origin === null
       ? ""

@@ -132,10 +132,10 @@ suite(
         assert.is(await client.call("SET", "b", "me", "NX", "PX", 60_000), "OK");
         const log = (): string => [1, 2, 3].map((id) => cluster.node(id).stdout).join("");
         const endMs = performance.now() + 20_000;
-        while (!log().includes("under a new id") && performance.now() < endMs) {
+        while (!log().includes("add it under a new number") && performance.now() < endMs) {
           await new Promise((resolve) => setTimeout(resolve, 50));
         }
-        assert.match(log(), "under a new id");
+        assert.match(log(), "add it under a new number");
         await cluster.node(2).kill();
         assert.is(await started, "it does not serve");
       });
