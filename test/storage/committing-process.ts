@@ -29,7 +29,7 @@ try {
     const [state] = commitNumber(number, 0).state;
     if (state === undefined) return;
     storage.checkpoint(state, (failure) => {
-      checkpointing = false;
+      checkpointing = failure !== null;
       if (failure !== null) {
         say(`checkpoint failed ${failure.message}`);
         setTimeout(checkpointAt, 50, number);
