@@ -285,9 +285,13 @@ export class GroupReplica {
 
   // ── as leader ─────────────────────────────────────────────────────────────────────────────────
 
-  /** Proposes waiting batches as far as the window of open slots allows. */
+  /**
+   * Proposes waiting batches as far as the window of open slots allows. With other nodes one at a time:
+   * of two open slots a new leader may find the second one alone, and what came later in a pipeline
+   * would be executed without what came before.
+   */
   propose(): void {
-    while (this.#waiting.length > 0 && this.leads && this.paxos.canPropose()) {
+    while (this.#waiting.length > 0 && this.#mayPropose()) {
       const batch = present(this.#waiting.shift(), "a batch waits");
       const nowMs = this.#time.nowMs();
       const wallMs = this.#time.wallMs(nowMs);
@@ -305,6 +309,11 @@ export class GroupReplica {
       const bytes = encodeEntry(entry);
       this.#inFlight.set(this.paxos.propose(bytes), { batch, entry, bytes });
     }
+  }
+
+  #mayPropose(): boolean {
+    if (!this.leads || !this.paxos.canPropose()) return false;
+    return this.#alone || this.#inFlight.size === 0;
   }
 
   /** Begins a round of heartbeats for the reads that wait for one, and answers those whose is over. */

@@ -4,8 +4,9 @@
  *
  * A group goes back to its preferred node one at a time, and only when that node has been connected
  * and caught up for a while, and somebody else has led the group for as long: who has just handed it
- * over is about to stop, or its disk is sick, or an operator wanted it so. Should it come back soon, the next try waits twice as long: a node that
- * cannot hold what it is given must not make the group change hands for ever.
+ * over is about to stop, or its disk is sick, or an operator wanted it so. Should it come back soon,
+ * the next try waits twice as long: a node that cannot hold what it is given must not make the group
+ * change hands for ever.
  */
 import type { GroupId, NodeId } from "../base/ids.ts";
 import type { ReplicaContext } from "./context.ts";
