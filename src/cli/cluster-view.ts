@@ -43,6 +43,8 @@ export interface ClusterView {
   readonly asked: NodeId;
   readonly nodes: readonly ViewNode[];
   readonly groups: readonly ViewGroup[];
+  /** Changes of members that are not through in every group, one sentence each. */
+  readonly changes: readonly string[];
   /** What is not as it should be, one sentence each; empty when all is well. */
   readonly problems: readonly string[];
 }
@@ -70,6 +72,7 @@ export function viewCluster(asked: NodeStatus, others: readonly NodeStatus[]): C
     asked: asked.node,
     nodes,
     groups,
+    changes: memberChanges(asked.nodes, groups),
     problems: [...nodeProblems(nodes), ...groupProblems(groups, nodes)],
   };
 }
@@ -151,6 +154,44 @@ function groupProblems(groups: readonly ViewGroup[], nodes: readonly ViewNode[])
         `group ${group}: node ${leader} leads without a lease; it hears from no majority`,
     ),
   ];
+}
+
+/** Group 0 is ahead: the others follow it, one step at a time. */
+function memberChanges(nodes: NodeStatus["nodes"], groups: readonly ViewGroup[]): string[] {
+  const ids = new Set(nodes.map(({ node }) => node));
+  for (const { members } of groups) for (const { node } of members) ids.add(node);
+  return [...ids]
+    .sort((one, other) => one - other)
+    .flatMap((id) => {
+      const stays = nodes.some(({ node }) => node === id);
+      const where = (isSo: (member: ViewMember | undefined) => boolean): GroupId[] =>
+        groups
+          .filter(({ members }) => isSo(members.find(({ node }) => node === id)))
+          .map(({ group }) => group);
+      return stays
+        ? [
+            ...change(
+              id,
+              "is to join",
+              where((member) => member === undefined),
+            ),
+            ...change(
+              id,
+              "learns",
+              where((member) => member?.voter === false),
+            ),
+          ]
+        : change(
+            id,
+            "is to leave",
+            where((member) => member !== undefined),
+          );
+    });
+}
+
+function change(node: NodeId, does: string, groups: readonly GroupId[]): string[] {
+  if (groups.length === 0) return [];
+  return [`node ${node} ${does} ${groups.length === 1 ? "group" : "groups"} ${groups.join(", ")}`];
 }
 
 function groupList(groups: readonly GroupId[]): string {

@@ -81,7 +81,7 @@ export function statusHelp(): string {
     does: "asks a node how its cluster is.",
     usage: "paxlock status [--host host] [--port port] [--json | --watch | --quick]",
     paragraphs: [
-      "Prints the nodes with their addresses and whether they are up, and for each group its leader and ballot, the slots chosen and applied, what is left of the leader's lease, and by how many slots each other member is behind. A node that was added and does not vote yet is shown with how far it has caught up.",
+      "Prints the nodes with their addresses and whether they are up, and for each group its leader and ballot, the slots chosen and applied, what is left of the leader's lease, and by how many slots each other member is behind. A node that was added and does not vote yet is shown with how far it has caught up, and a change of members that is not through in every group with what is left of it.",
       "The node is found by the options of paxlock serve: --port, --bind, --requirepass-file, --config and their variables. What starts a node also finds it. One node is asked, and through it the others.",
       "Exit codes: 0 all is well; 1 a group has no leader, a node is down or the one asked does not answer, and the reason is printed; 2 wrong option.",
     ],

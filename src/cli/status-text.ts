@@ -1,7 +1,7 @@
 /** What `paxlock status` prints: the picture of the cluster as tables, or as JSON. */
 import type { ClusterView, ViewGroup, ViewMember, ViewNode } from "./cluster-view.ts";
 
-/** Tables for a person; problems stand at the end, one line each. */
+/** Tables for a person; changes under way and problems stand at the end, one line each. */
 export function statusText(view: ClusterView): string {
   const nodes = view.nodes.map((node) => nodeRow(node, view.asked));
   const groups = view.groups.map(groupRow);
@@ -12,6 +12,7 @@ export function statusText(view: ClusterView): string {
     "",
     ...table(["group", "leader", "ballot", "chosen", "applied", "lease", "behind"], groups),
     "",
+    ...view.changes.map((text) => `~ under way: ${text}`),
     ...(view.problems.length === 0 ? ["All is well."] : view.problems.map((text) => `! ${text}`)),
     "",
   ].join("\n");

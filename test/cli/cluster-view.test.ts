@@ -42,6 +42,10 @@ function said(node: number, groups: readonly GroupStatus[] = [group(node)]): Nod
   };
 }
 
+function member(node: number, voter = true): GroupStatus["members"][number] {
+  return { node, voter, chosenSlot: 98 };
+}
+
 suite("cli/cluster-view", (test) => {
   test("lag and lease are the leader's, how far a member is its own, if that is newer", () => {
     const view = viewCluster(said(2), [said(1), said(3)]);
@@ -139,11 +143,28 @@ suite("cli/cluster-view", (test) => {
         "  group  leader  ballot  chosen  applied  lease   behind",
         "  0      1       7.1     100     100      550 ms  n2 2, n3 ?, n4 learns, 25 of 100 (25 %)",
         "",
+        "~ under way: node 4 learns group 0",
         "! node 3 (10.0.0.3:16379) is down or cut off",
         "! node 4 (10.0.0.4:16379) is down or cut off",
         "",
       ].join("\n"),
     );
+  });
+
+  test("changes of members are under way until every group has them", () => {
+    const others = group(1, { group: 1, members: [2, 3, 4].map((node) => member(node)) });
+    const [three, four] = [said(1, [group(1), others]), said(4)];
+
+    assert.equal(viewCluster(three, [said(2), said(3), four]).changes, [
+      "node 1 is to join group 1",
+      "node 4 is to leave group 1",
+    ]);
+    const learning = group(1, { members: [member(1), member(2, false), member(3)] });
+    const all = [0, 1, 2].map((id) => ({ ...learning, group: id }));
+    assert.equal(viewCluster(said(1, all), [said(2), said(3)]).changes, [
+      "node 2 learns groups 0, 1, 2",
+    ]);
+    assert.equal(viewCluster(said(1), [said(2), said(3)]).changes, []);
   });
 
   test("JSON is the same picture in one line", () => {
