@@ -96,13 +96,11 @@ suite(
         const whole = join(scratch, "whole");
         const held = await fill(whole);
         const prng = new Prng(`damage/${SEED}`);
-        const files = readdirSync(whole).filter((name) => /\.(mdb|plx)$/.test(name));
+        const files = readdirSync(whole).filter((name) => /^(data\.mdb|log-.*\.plx)$/.test(name));
         // Of each file the pages up to the last that holds anything: a segment is zeros behind it.
-        const places = files
-          .filter((name) => name !== "lock.mdb")
-          .flatMap((name) =>
-            Array.from({ length: usedPages(join(whole, name)) }, (_, page) => ({ name, page })),
-          );
+        const places = files.flatMap((name) =>
+          Array.from({ length: usedPages(join(whole, name)) }, (_, page) => ({ name, page })),
+        );
         const refusals = new Map<string, string>();
         for (let round = 0; round < PAGES; round++) {
           const { name, page } = prng.pick(places);
