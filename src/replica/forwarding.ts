@@ -64,8 +64,9 @@ export class Outstanding implements OriginSink {
     this.#queue.settle(this, reply);
   }
 
-  /** This node led for a while and does not any more: it goes to the next leader. */
+  /** This node led for a while and has not proposed it: it goes to the next leader. */
   refused(): void {
+    this.exposures -= 1;
     this.#queue.sendAgain();
   }
 
@@ -215,7 +216,11 @@ export class ForwardQueue {
     this.#target = 0;
     this.#mustRepeat = false;
     const floor = this.#floor();
-    for (const item of this.#sent.values()) visitor.sent(item, floor);
+    for (const item of this.#sent.values()) {
+      // The log of this node is one more place where it may be.
+      item.exposures += 1;
+      visitor.sent(item, floor);
+    }
     const unsent = this.#unsent;
     this.#unsent = [];
     for (const item of unsent) {

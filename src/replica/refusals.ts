@@ -29,6 +29,12 @@ export const UNDECIDED_IN_TIME = errorReply(
     "time; the command may still take effect, so read before you retry",
 );
 
+/** A node that nobody has added yet, or that was removed. */
+export const NO_MEMBER = errorReply(
+  "CLUSTERDOWN this node is no member of the cluster: it waits for PAXOS.ADDNODE or was removed; " +
+    "use another node",
+);
+
 /** The deadline of a node on its own passed before the write was handed to the disk. */
 export const DISK_TOO_SLOW = errorReply(
   "TRYAGAIN the disk did not take the writes before this one in time; nothing was changed, retry",

@@ -48,6 +48,7 @@ import { Outbound } from "./outbound.ts";
 import {
   diskRefusal,
   diskUnknown,
+  NO_MEMBER,
   NO_SCRIPT_REPLY,
   NOT_LEADING,
   STOPPING,
@@ -100,6 +101,8 @@ export class Replica {
   #cancelIdleCheckpoint: () => void = () => undefined;
   /** Entries of all groups that were applied when it was last looked at, to know a quiet moment. */
   #appliedBefore = 0;
+  /** Whether group 0 counts this node in; if not, no leader would hear of it. */
+  #isMember = true;
   #stopping = false;
   #stopTick = 0;
   /** Everything this node led is handed over, or could not be in time. */
@@ -177,6 +180,7 @@ export class Replica {
       },
     });
     this.#groups.push(group);
+    if (group.id === 0) this.#isMember = this.#knowsItself(group);
   }
 
   // ── what it is ────────────────────────────────────────────────────────────────────────────────
@@ -484,6 +488,7 @@ export class Replica {
   #refusal(group: GroupReplica): Reply {
     if (this.#stopping) return STOPPING;
     if (this.#load.full || group.forwards.full) return TOO_MANY_IN_FLIGHT;
+    if (!this.#isMember) return NO_MEMBER;
     const failure = group.alone ? this.#disk.failure : null;
     return failure === null ? null : diskRefusal(failure);
   }
@@ -491,6 +496,7 @@ export class Replica {
   #readRefusal(group: GroupReplica): Reply {
     if (group.isLeader) return null;
     if (this.#stopping) return STOPPING;
+    if (!this.#isMember) return NO_MEMBER;
     return group.forwards.full ? TOO_MANY_IN_FLIGHT : null;
   }
 
@@ -774,11 +780,16 @@ export class Replica {
   // ── members ───────────────────────────────────────────────────────────────────────────────────
 
   #membersChanged(group: GroupReplica): void {
+    if (group.id === 0) this.#isMember = this.#knowsItself(group);
     const members = group.members
       .map(({ id, voter }) => (voter ? `${id}` : `(${id} learns)`))
       .join(" ");
     this.#onEvent({ kind: "members", group: group.id, members });
     if (group.id === 0) this.#announceMembers();
+  }
+
+  #knowsItself(authority: GroupReplica): boolean {
+    return authority.members.some(({ id }) => id === this.self);
   }
 
   /** Links follow the members of group 0. A node that nobody has added yet knows of none. */

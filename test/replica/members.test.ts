@@ -138,6 +138,7 @@ suite("replica/members", (test) => {
     const asked = world.node(1);
 
     const joining = world.join(4);
+    assert.match(textOf(world.answered(joining.write(0, setNx("a", "me")))), /no member .*ADDNODE/);
     assert.equal(world.answered(asked.admin("PAXOS.ADDNODE", "4", "host:4")), OK);
     const votesEverywhere = (): boolean =>
       joining.replica.groups.every((group) => voters(world.node(1), group.id).includes(4));
