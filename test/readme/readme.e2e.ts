@@ -12,6 +12,7 @@ import { mermaid } from "../tidy/layers.cjs";
 import { readMarkdown } from "../tidy/markdown.ts";
 import { shownFiles, taskOf, type Task } from "./blocks.ts";
 import { Stage } from "./stage.ts";
+import type { Step } from "./transcript.ts";
 
 const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
 const planned = readMarkdown(readme).blocks.map(taskOf);
@@ -90,30 +91,28 @@ suite(
       });
     });
 
-    test("npm start says where it is, and after kill -9 a held lock is still held", async () => {
+    test("npm start runs three nodes, and after kill -9 a held lock is still held", async () => {
       await withStage(async (stage) => {
         await stage.startCheckout();
+        const data = join(stage.folder, "paxlock-data");
         for (const text of [
-          '"address":"127.0.0.1"',
-          `"port":${stage.port}`,
-          `"directory":"${join(stage.folder, "paxlock-data")}"`,
-          `"version":"${VERSION}"`,
+          `Paxlock ${VERSION} runs 3 nodes; data and logs in ${data}, pid `,
+          ...[0, 1, 2].map((step) => `is up at 127.0.0.1:${stage.port + step}, pid `),
           `redis-cli -p ${stage.port} SET my-lock me NX PX 30000`,
         ]) {
           assert.match(stage.log, text);
         }
-        const held = { prompt: "redis", expected: ['"1"'], command: "LOCK.TOKEN kept" } as const;
-        const take = {
-          prompt: "redis",
-          expected: ["OK"],
-          command: "SET kept me NX PX 600000",
-        } as const;
-        const again = { ...take, expected: ["(nil)"] };
-        assert.is(await stage.play([take, held], []), null);
+        const shell = (command: string, ...expected: readonly string[]): Step => {
+          return { prompt: "shell", command, expected };
+        };
+        const held = shell("redis-cli -p 6380 LOCK.TOKEN kept", '"1"');
+        const take = "SET kept me NX PX 600000";
+        assert.is(await stage.play([shell(`redis-cli ${take}`, "OK"), held], []), null);
 
-        await stage.killNode();
+        await stage.kill();
         await stage.startCheckout();
 
+        const again = shell(`redis-cli -p 6381 ${take}`, "(nil)");
         assert.is(await stage.play([again, held], []), null);
       });
     });
