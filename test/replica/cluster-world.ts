@@ -392,6 +392,8 @@ export class ClusterWorld {
   }
 
   pass(ms: number): void {
+    // What is due now comes first: else it would wait for the first timer.
+    this.scheduler.settle();
     this.scheduler.pass(ms);
   }
 

@@ -143,6 +143,26 @@ suite("replica/cluster", (test) => {
     assert.is(world.answered(old.read(0, get("k"))), ".abcdefghijk");
   });
 
+  test("no later command survives a leader without the earlier one", () => {
+    const world = ClusterWorld.ready();
+    const leader = world.leader(0);
+    const writer = world.follower(0);
+    const first = writer.write(0, append("k", "a"));
+    // The leader has it, and what it sends to the others is lost with the links.
+    world.until("it is proposed", () => leader.group(0).paxos.nextSlot > 1);
+    world.cut(leader.id);
+    world.pass(2);
+    world.heal();
+
+    const second = writer.write(0, append("k", "b"));
+    world.pass(6);
+    leader.kill();
+    world.answered(first);
+    world.answered(second);
+
+    assert.is(world.answered(writer.read(0, get("k"))), "ab");
+  });
+
   test("without a majority a command ends at its deadline, and says what is known", () => {
     const world = ClusterWorld.ready();
     const leader = world.leader(0);
@@ -340,7 +360,11 @@ suite("replica/leadership", (test) => {
     const answer = sick.write(0, setNx("a", "me"));
 
     assert.equal(world.answered(answer, 3_000), OK, "others have taken it");
+    world.pass(1_000);
+    const other = world.leader(0);
+    const events = other.events.length;
     world.pass(10_000);
+    assert.is(other.events.length, events, "the others keep what they have");
     for (const group of sick.replica.groups) assert.is(group.isLeader, false);
     sick.disk.failing = null;
     world.until("it gets group 0 back", () => sick.group(0).leads, 20_000);
@@ -360,10 +384,40 @@ suite("replica/leadership", (test) => {
     assert.is(world.answered(sick.read(0, get("a"))), "me");
   });
 
-  test("a follower whose disk fails costs nothing", () => {
+  test("a follower whose disk fails costs nothing, takes in nothing, and catches up", () => {
     const world = ClusterWorld.ready();
-    world.follower(0).disk.failing = "no space";
+    const sick = world.follower(0);
+    sick.disk.failing = "no space";
+    const leader = world.leader(0);
 
-    assert.equal(world.answered(world.leader(0).write(0, setNx("a", "me")), 100), OK);
+    for (let index = 0; index < 200; index += 1) {
+      assert.equal(world.answered(leader.write(0, setNx(`k${index}`, "me")), 100), OK);
+    }
+    assert.ok(sick.group(0).paxos.nextSlot < 20, "what the disk does not take is not held");
+    sick.disk.failing = null;
+
+    world.until("it has caught up", () => sick.group(0).machine.counts(0).keys === 200);
+  });
+
+  test("nothing is said to others before the disk has it", () => {
+    const world = ClusterWorld.ready();
+    world.pass(1_000);
+    const leader = world.leader(0);
+    const slow = world.follower(0);
+    slow.disk.stuck = true;
+    slow.sent.length = 0;
+
+    world.answered(leader.write(0, setNx("a", "me")));
+    world.pass(50);
+
+    const said = (): number =>
+      slow.sent
+        .flatMap(({ messages }) => messages)
+        .filter((message) => message.kind === "paxos" && message.message.kind === "accepted")
+        .length;
+    assert.is(said(), 0);
+    slow.disk.release();
+    world.pass(2);
+    assert.is(said(), 1);
   });
 });
