@@ -186,11 +186,23 @@ export class FaultInjector {
     return this.#world.nodes.filter((other) => other !== node && !other.retired);
   }
 
-  /** Whether the cluster can do without this node's disk: one at a time, and all others sound. */
+  /**
+   * Whether the cluster can do without this node's disk: all others are sound, up, and vote in every
+   * group, so that whoever was lost before has been replaced.
+   */
   #spares(victim: SimNode): boolean {
+    if (this.unrest() !== null) return false;
     const living = this.#world.nodes.filter(({ retired }) => !retired);
-    const sound = living.every((node) => node === victim || node.disk.rotten === 0);
-    return living.length >= 3 && sound && this.unrest() === null;
+    if (living.length < 3) return false;
+    if (living.some((node) => node !== victim && (!node.up || node.disk.rotten > 0))) return false;
+    for (let group = 0; group < this.#world.swarm.groups; group += 1) {
+      const leader = living.find(({ replica }) => replica?.groups[group]?.isLeader === true);
+      const members = leader?.replica?.groups[group]?.paxos.members ?? [];
+      const voters = members.filter(({ voter }) => voter).map(({ id }) => id);
+      if (voters.length !== living.length) return false;
+      if (living.some(({ id }) => !voters.includes(id))) return false;
+    }
+    return true;
   }
 
   // ── network ─────────────────────────────────────────────────────────────────────────────────

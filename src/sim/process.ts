@@ -21,6 +21,9 @@ export class Killed extends Error {
 /** Node's timers take at least so long. */
 const TIMER_MS_MIN = 1;
 
+/** How long what comes for a busy process waits before it tries again. */
+const BUSY_AGAIN_US = 200;
+
 /** How long an event-loop turn takes to come to its end. */
 export interface ProcessTiming {
   /** Virtual microseconds after which what was deferred runs. */
@@ -164,8 +167,10 @@ export class SimProcess {
   #attempt(task: () => void): void {
     if (!this.#alive) return;
     if (this.#busy) {
-      // Held up in the middle of something: after that.
-      this.#events.in(this.#stalledUntilUs + 1 - this.#events.nowUs, () => {
+      // Held up in the middle of something: after that. Another process may be held up meanwhile,
+      // and this one cannot go on before that one does.
+      const leftUs = this.#stalledUntilUs + 1 - this.#events.nowUs;
+      this.#events.in(Math.max(leftUs, BUSY_AGAIN_US), () => {
         this.#attempt(task);
       });
       return;

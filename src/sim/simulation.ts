@@ -117,6 +117,7 @@ export class Simulation implements World {
     this.#linearizable = new Linearizable(
       { driftPpm: 2 * swarm.driftPpm },
       (call) => this.#acknowledged.appliedMs(call) !== null,
+      (call) => this.#acknowledged.appliedMs(call),
     );
     this.#checkers = [
       this.#agreement,
@@ -451,6 +452,7 @@ export class Simulation implements World {
     this.tally.add("slots decided", this.#agreement.decided);
     this.tally.add("digests compared", this.#sameState.compared);
     this.tally.add("keys judged", this.#linearizable.judged);
+    this.tally.add("keys left unjudged", this.#linearizable.undecided);
     for (const node of this.#nodes) {
       this.tally.add("stalls", node.stalls);
       for (const { machine } of node.replica?.groups ?? []) {
