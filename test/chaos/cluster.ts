@@ -187,7 +187,9 @@ export class ChaosNode {
   get output(): string {
     const process = this.#process;
     if (process === null) return this.#before;
-    return `${this.#before}== start ${this.starts}\n${process.stdout}${process.stderr}`;
+    const { exit } = process;
+    const end = exit === null ? "" : `== ended with ${exit.signal ?? `code ${exit.code}`}\n`;
+    return `${this.#before}== start ${this.starts}\n${process.stdout}${process.stderr}\n${end}`;
   }
 
   /** The structured log of all runs. */
@@ -288,7 +290,7 @@ export class ChaosNode {
       this.#process?.signal("SIGCONT");
       await this.kill();
     }
-    if (this.#place.cluster.diskBytes !== null) await this.#lab.unmountDisk(this.#disk);
+    await this.#lab.unmountDisk(this.#disk);
     await this.#lab.unplug(this.id);
   }
 

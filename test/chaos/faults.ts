@@ -3,6 +3,8 @@
  * while one of them lasts.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { LOG_SEGMENT_BYTES } from "../../src/base/limits.ts";
+import { Application } from "./application.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Cut } from "./lab.ts";
 
@@ -155,13 +157,20 @@ export function clockJump(cluster: Cluster, seconds: readonly number[]): Fault {
   };
 }
 
-/** How long a node may go on in space that it had reserved, in ms. */
-const NOTICE_MS_MAX = 20_000;
-/** Large values use that space up sooner. */
-const BALLAST = "x".repeat(300_000);
+/**
+ * A log fills space ahead of its use, two segments and the one in use: only when so much has been
+ * written do commits fail, and not checkpoints alone.
+ */
+const RESERVED_BYTES = 3 * LOG_SEGMENT_BYTES;
+/** Many values of some length use it up. */
+const BALLAST = Object.fromEntries(
+  Array.from({ length: 400 }, (_, index) => [`{b}${index}`, "x".repeat(1_500)]),
+);
+const BALLAST_BYTES = 400 * 1_500;
+const FILLING_MS_MAX = 25_000;
 const FULL = /no space left/gi;
 
-/** Leaves a node no space for another byte, and writes until it has noticed. */
+/** Leaves a node no space for another byte, and writes until it cannot go on. */
 export function diskFull(cluster: Cluster, id: number): Fault {
   const node = cluster.node(id);
   const notices = (): number => node.output.match(FULL)?.length ?? 0;
@@ -171,23 +180,19 @@ export function diskFull(cluster: Cluster, id: number): Fault {
     struck: [id],
     start: async () => {
       const before = notices();
-      const endMs = performance.now() + NOTICE_MS_MAX;
-      const writer = cluster.nodes.find((other) => other.id !== id && other.awake) ?? node;
-      const client = await writer.client();
-      try {
-        for (let turn = 0; notices() === before; turn += 1) {
-          // Also what the node has given back.
-          await node.fillDisk();
-          await client.call("SET", `ballast${turn % 16}`, BALLAST);
-          if (performance.now() > endMs) {
-            throw new Error(
-              `node ${id} has not noticed within ${NOTICE_MS_MAX} ms that its disk is full`,
-            );
-          }
+      const endMs = performance.now() + FILLING_MS_MAX;
+      const others = cluster.nodes.filter((other) => other.id !== id && other.awake);
+      const writer = new Application({ hosts: others.map(({ host }) => host) });
+      for (let written = 0; written < RESERVED_BYTES || notices() === before;) {
+        // Also what the node has given back.
+        await node.fillDisk();
+        const outcome = await writer.use((redis) => redis.mset(BALLAST));
+        if (outcome.kind === "done") written += BALLAST_BYTES;
+        if (performance.now() > endMs) {
+          throw new Error(`node ${id} does not notice that its disk is full, or nobody writes`);
         }
-      } finally {
-        client.close();
       }
+      writer.close();
     },
     heal: () => {
       node.freeDisk();

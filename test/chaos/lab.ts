@@ -70,6 +70,7 @@ const BARE_PACKET_BYTES_MAX = 60;
 
 export class Lab {
   readonly #mounts: string[] = [];
+  readonly #plugged = new Set<number>();
 
   private constructor() {
     // Made by `create`.
@@ -100,11 +101,16 @@ export class Lab {
     await call("ip", "-n", space, "address", "add", `${address(id)}/24`, "dev", "eth0");
     await call("ip", "-n", space, "link", "set", "eth0", "up");
     await call("ip", "-n", space, "link", "set", "lo", "up");
+    this.#plugged.add(id);
   }
 
-  /** Unplugs a namespace; what still runs in it is cut off. */
+  /** Unplugs a namespace, if it is plugged in; what still runs in it is cut off. */
   async unplug(id: number): Promise<void> {
+    if (!this.#plugged.has(id)) return;
+    // With the namespace alone the kernel would take the cable away some time later.
+    await call("ip", "link", "delete", `cable${id}`);
     await call("ip", "netns", "delete", namespace(id));
+    this.#plugged.delete(id);
   }
 
   /** The same command inside the namespace of a node, to die with this process. */
@@ -142,21 +148,19 @@ export class Lab {
   }
 
   async unmountDisk(directory: string): Promise<void> {
+    const index = this.#mounts.indexOf(directory);
+    if (index < 0) return;
+    this.#mounts.splice(index, 1);
     await call("umount", "--lazy", directory);
-    this.#mounts.splice(this.#mounts.indexOf(directory), 1);
   }
 
   /** Takes everything down, for a next lab in the same process. */
   async destroy(): Promise<void> {
+    for (const id of [...this.#plugged]) await this.unplug(id);
     for (const directory of this.#mounts.splice(0).reverse()) {
-      if (directory === "/run") await this.#unplugAll();
       await call("umount", "--lazy", directory);
     }
     await call("ip", "link", "delete", "bridge");
-  }
-
-  async #unplugAll(): Promise<void> {
-    for (const name of readdirSync("/run/netns")) await call("ip", "netns", "delete", name);
   }
 }
 
