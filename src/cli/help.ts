@@ -70,7 +70,7 @@ export function localHelp(): string {
     paragraphs: [
       "Clients reach node 1 at --port (6379), node 2 at the port after it, and so on; among themselves the nodes use the ports 10000 above. Data is kept below --dir (./paxlock-data), in node-1, node-2, ..., with the log of each node beside it. The number of nodes and the first port are fixed with the folder. All options of paxlock serve are taken and given to every node, those excepted that tell the nodes apart.",
       "On a terminal one screen shows nodes, addresses, process ids and who leads which groups; elsewhere a line is printed for whatever changes. A node that dies is shown as down and the others go on. It is not started again by itself: press Enter for that, or stop and start the whole.",
-      "SIGTERM, SIGINT (Ctrl-C) and SIGHUP stop all nodes in order, with exit code 0; a second signal ends them at once, which loses nothing that was acknowledged. The nodes end, too, when this process is killed. Exit codes: 0 stopped in order, 1 a node could not start, or all have ended, 2 wrong option.",
+      "SIGTERM and SIGINT (Ctrl-C) stop all nodes in order, with exit code 0; a second signal ends them at once, which loses nothing that was acknowledged. The nodes stop, too, when this process is killed or its terminal is closed. Exit codes: 0 stopped in order, 1 a node could not start, or all have ended, 2 wrong option.",
     ],
   });
 }

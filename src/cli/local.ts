@@ -40,7 +40,8 @@ const LOOK_INTERVAL_MS = 500;
 /** After it a node that was asked to stop is killed. */
 const STOP_LIMIT_MS = 30_000;
 
-const STOP_SIGNALS = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 } as const;
+/** Without SIGHUP: `nohup` is honoured, and else the nodes stop in order as their parent ends. */
+const STOP_SIGNALS = { SIGTERM: 143, SIGINT: 130 } as const;
 type StopSignal = keyof typeof STOP_SIGNALS;
 
 /** What each node is given by this command and cannot be given to it. */

@@ -1,5 +1,5 @@
 /** `paxlock local` as real processes: three nodes that come, are shown, and go together. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -236,21 +236,25 @@ suite(
 suite(
   "cli/local: on a terminal",
   (test) => {
-    test("one screen is drawn over itself, and Ctrl-C stops all nodes in order", async () => {
+    test("one screen is drawn over itself, Enter starts what has died, Ctrl-C stops all in order", async () => {
       await withTemporaryDirectory(async (cwd) => {
-        const port = await freeRange();
-        const { command, args, env } = paxlockCommand([
-          "local",
-          "--port",
-          String(port),
-          "--dir",
-          "data",
-        ]);
+        const port = await freePortRange(3, 10_000);
+        const { command, args, env } = paxlockCommand(
+          ["local", "--port", String(port), "--dir", "data"],
+          {},
+        );
         const line = [command, ...args].map((word) => `'${word}'`).join(" ");
+        // What a person sees, and types in answer to it.
+        const person = [
+          'see() { until tail -n 14 screen | grep -qE "$1"; do sleep 0.1; done; }',
+          "see 'each with a leader'",
+          "kill -9 $(sed -nE 's/^ +3 .* up +([0-9]+) .*/\\1/p' screen | tail -n 1)",
+          "see 'Enter starts node 3 again'; printf '\\n'",
+          "see '^ +3 .* up +[0-9]+ '; printf '\\003'",
+          "until grep -q COMMAND_EXIT_CODE screen; do sleep 0.1; done",
+        ].join("; ");
         const program = findProgram("script") ?? "script";
-        // The terminal's own Ctrl-C, sent once the screen says that every group has a leader.
-        const typed = `(while ! grep -q 'each with a leader' screen; do sleep 0.2; done; printf '\\003'; until grep -q COMMAND_EXIT_CODE screen; do sleep 0.2; done)`;
-        const shell = `touch screen; ${typed} | ${program} -qefc "stty cols 100; ${line}" screen`;
+        const shell = `touch screen; (${person}) | ${program} -qefc "stty cols 100; ${line}" screen`;
         const child = new ManagedProcess({
           command: "/bin/sh",
           args: ["-c", shell],
@@ -258,32 +262,21 @@ suite(
           ...(env && { env }),
         });
 
-        await child.until(
-          () =>
-            existsSync(join(cwd, "screen")) && isStopped(readFileSync(join(cwd, "screen"), "utf8"))
-              ? true
-              : null,
-          READY_LIMIT_MS,
-        );
+        await child.waitForExit(READY_LIMIT_MS);
 
         const screen = readFileSync(join(cwd, "screen"), "utf8");
         assert.match(screen, "3 nodes on this machine.");
         assert.match(screen, new RegExp(`1 +127\\.0\\.0\\.1:${port} +up +\\d+ +\\d`));
         assert.match(screen, "\u001b[0J");
+        assert.match(screen, /3 +127\.0\.0\.1:\d+ +down: SIGKILL/);
         assert.match(screen, "Stopping all nodes in order");
         assert.match(screen, /COMMAND_EXIT_CODE="0"/);
-        const pids = [...screen.matchAll(/127\.0\.0\.1:\d+ +up +(\d+)/g)].map(([, pid]) =>
-          Number(pid),
-        );
-        await untilGone([...new Set(pids)]);
-        await child.waitForExit(STOP_LIMIT_MS);
+        const shown = [...screen.matchAll(/127\.0\.0\.1:\d+ +up +(\d+)/g)];
+        const pids = new Set(shown.map(([, pid]) => Number(pid)));
+        assert.is(pids.size, 4, "one was started twice");
+        await untilGone([...pids]);
       });
     });
   },
   { timeoutMs: 180_000, needs: "script" },
 );
-
-/** Whether `script` has written how the command ended. */
-function isStopped(screen: string): boolean {
-  return screen.includes("COMMAND_EXIT_CODE=");
-}
