@@ -86,7 +86,7 @@ export class DiskQueue {
 
   /** Whether it takes so long, or fails, that this node should not lead and takes on nothing more. */
   get sick(): boolean {
-    if (this.#commitFailure !== null) return true;
+    if (this.failure !== null) return true;
     if (!this.#committing) return false;
     if (this.#gathering.bytes > DISK_BACKLOG_BYTES_MAX) return true;
     const busyMs = this.#clock.monotonicMs() - this.#committingSinceMs;

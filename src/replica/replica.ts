@@ -14,31 +14,28 @@
  * A node on its own whose disk fails refuses writes, with the reason, until it works again. With other
  * nodes it hands over what it leads, answers no heartbeat and takes in nothing that needs the disk.
  */
-import { assert, present, unreachable } from "../base/assert.ts";
-import type { GroupId, NodeId } from "../base/ids.ts";
+import { assert, present } from "../base/assert.ts";
+import type { GroupId, Millis, NodeId } from "../base/ids.ts";
 import {
   BYTES_IN_FLIGHT_MAX,
   FORWARDED_BYTES_MAX,
   FORWARDED_NODE_OPERATIONS_MAX,
   OPERATIONS_IN_FLIGHT_MAX,
 } from "../base/limits.ts";
-import type { Clock, Scheduler, StateWrite, Storage, Transport } from "../base/ports.ts";
+import type { Clock, StateWrite, Storage, Transport } from "../base/ports.ts";
 import type { Reply } from "../base/reply.ts";
 import type { NodeStatus } from "../commands/paxos-status.ts";
 import type { EvalOperation, Operation } from "../machine/operation.ts";
-import type { SendEffect } from "../paxos/effects.ts";
-import type { PaxosMessage } from "../paxos/messages.ts";
-import { decodePeerBody } from "../wire/peer-codec.ts";
-import type { ForwardMessage, PeerMessage } from "../wire/peer-messages.ts";
+import type { PeerMessage } from "../wire/peer-messages.ts";
 import { Admin } from "./admin.ts";
 import type { ReplySink } from "./batch.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import type { ReplicaContext } from "./context.ts";
-import type { Marks } from "./disk-queue.ts";
 import { DiskQueue } from "./disk-queue.ts";
 import { Expiry } from "./expiry.ts";
-import type { Decided, RecoveredGroup } from "./group-replica.ts";
+import type { RecoveredGroup } from "./group-replica.ts";
 import { GroupReplica } from "./group-replica.ts";
+import { Inbox } from "./inbox.ts";
 import { LeadershipPolicy } from "./leadership-policy.ts";
 import { Load } from "./load.ts";
 import { MembershipPolicy } from "./membership-policy.ts";
@@ -50,7 +47,6 @@ import {
   diskUnknown,
   NO_MEMBER,
   NO_SCRIPT_REPLY,
-  NOT_LEADING,
   STOPPING,
   TOO_MANY_IN_FLIGHT,
 } from "./refusals.ts";
@@ -58,18 +54,13 @@ import { Scripts } from "./scripts.ts";
 import { SnapshotReceiver } from "./snapshot-receiver.ts";
 import { SnapshotSender } from "./snapshot-sender.ts";
 import { nodeStatus } from "./status.ts";
-
-const IDLE_CHECKPOINT_MS = 1_000;
-
-interface Chosen extends Decided {
-  readonly group: GroupReplica;
-}
+import { Ticker } from "./ticker.ts";
+import { Turns } from "./turns.ts";
 
 export class Replica {
   readonly #options: ReplicaOptions;
   readonly #storage: Storage;
   readonly #clock: Clock;
-  readonly #scheduler: Scheduler;
   readonly #transport: Transport | null;
   readonly #timings: Required<ReplicaTimings>;
   readonly #onEvent: (event: ReplicaEvent) => void;
@@ -90,15 +81,10 @@ export class Replica {
   readonly #sender: SnapshotSender;
   readonly #receiver: SnapshotReceiver;
   readonly #admin: Admin;
+  readonly #inbox: Inbox;
+  readonly #turns: Turns;
+  readonly #ticker: Ticker;
   readonly #startedAtMs: number;
-  /** Groups that have something to propose or effects to run. */
-  #listed: GroupReplica[] = [];
-  /** Chosen entries to apply, in order per group. */
-  readonly #chosen: Chosen[] = [];
-  #turnScheduled = false;
-  #tick = 0;
-  #cancelTick: () => void = () => undefined;
-  #cancelIdleCheckpoint: () => void = () => undefined;
   /** Entries of all groups that were applied when it was last looked at, to know a quiet moment. */
   #appliedBefore = 0;
   /** Whether group 0 counts this node in; if not, no leader would hear of it. */
@@ -117,17 +103,26 @@ export class Replica {
     this.#options = options;
     this.#storage = storage;
     this.#clock = clock;
-    this.#scheduler = scheduler;
     this.#transport = transport;
     this.#timings = { ...DEFAULT_TIMINGS, ...options.timings };
     this.#onEvent = options.onEvent ?? (() => undefined);
     this.#outbound = new Outbound(transport, (to, messages) => {
       this.#dropped(to, messages);
     });
+    this.#turns = new Turns(scheduler);
+    this.#ticker = new Ticker(ports, this.#timings.tickMs, {
+      ticked: (now) => {
+        this.#ticked(now);
+      },
+      looked: () => {
+        this.#looked();
+      },
+    });
     this.#context = this.#makeContext();
     this.#disk = new DiskQueue(ports, this.#timings, {
       stored: (marks) => {
-        this.#stored(marks);
+        this.#turns.stored(marks);
+        if (this.#onReady !== null || this.#stopping) this.#turns.schedule();
       },
       checkpointed: (write) => {
         this.#checkpointed(write);
@@ -142,17 +137,16 @@ export class Replica {
         options.onStorage(null);
       },
     });
-    const list = (group: GroupReplica): void => {
-      this.#list(group);
-    };
     this.#checkpoints = new Checkpoints(this.#disk, this.#groups);
-    this.#expiry = new Expiry(ports, this.#groups, list);
+    this.#expiry = new Expiry(ports, this.#groups, (group) => {
+      this.#turns.list(group);
+    });
     this.#scripts = new Scripts(this.#groups, options.compiles);
     this.#leadership = new LeadershipPolicy(this.#context, this.#groups);
     this.#membership = new MembershipPolicy(this.#context, this.#groups, this.#leadership);
     this.#sender = new SnapshotSender(this.#context, storage, (group) => {
       this.#checkpoints.want(group);
-      this.#scheduleTurn();
+      this.#turns.schedule();
     });
     this.#receiver = new SnapshotReceiver(this.#context, {
       storage,
@@ -164,6 +158,28 @@ export class Replica {
       groups: this.#groups,
       leadership: this.#leadership,
       status: () => this.status(),
+    });
+    const shared = {
+      disk: this.#disk,
+      receiver: this.#receiver,
+      isStopping: () => this.#stopping,
+      onEvent: this.#onEvent,
+    };
+    this.#inbox = new Inbox(this.#context, {
+      ...shared,
+      groups: this.#groups,
+      sender: this.#sender,
+      admin: this.#admin,
+    });
+    this.#turns.connect({
+      ...shared,
+      outbound: this.#outbound,
+      expiry: this.#expiry,
+      onTurn: () => {
+        options.onAnswered();
+        this.#checkpointIfDue();
+        this.#announceReady();
+      },
     });
     this.#lastCheckpointWallMs = clock.wallMs();
     this.#startedAtMs = clock.monotonicMs();
@@ -225,11 +241,10 @@ export class Replica {
     this.#announceMembers();
     for (const group of this.#groups) {
       group.paxos.start();
-      this.#list(group);
+      this.#turns.list(group);
     }
-    this.#scheduleTurn();
-    this.#scheduleTick();
-    this.#scheduleIdleCheckpoint();
+    this.#turns.schedule();
+    this.#ticker.start();
   }
 
   /**
@@ -239,16 +254,16 @@ export class Replica {
    */
   stop(done: Ended): void {
     this.#stopping = true;
-    this.#stopTick = this.#tick;
+    this.#stopTick = this.#ticker.tick;
     this.#onStopped = done;
-    this.#cancelIdleCheckpoint();
+    this.#ticker.stopLooking();
     this.#expiry.stop();
     this.#expiry.carryTime();
     this.#checkpoints.stopping();
     this.#receiver.close();
     this.#sender.close();
     this.#goOnStopping();
-    this.#scheduleTurn();
+    this.#turns.schedule();
     if (this.#disk.failure !== null) this.#giveUpStopping(this.#disk.failure);
   }
 
@@ -266,7 +281,7 @@ export class Replica {
       return;
     }
     group.write(operation, this.#scripts.track(group, operation, sink));
-    this.#list(group);
+    this.#turns.list(group);
   }
 
   /** Why a write to every group would be refused, or null: asked first, so that none runs in part. */
@@ -292,7 +307,7 @@ export class Replica {
       return;
     }
     group.read(operation, sink);
-    this.#list(group);
+    this.#turns.list(group);
   }
 
   /** Answers from the state that includes every write handed over so far. */
@@ -304,7 +319,7 @@ export class Replica {
       return;
     }
     group.readBehindWrites(operation, sink);
-    this.#list(group);
+    this.#turns.list(group);
   }
 
   /** Carries out a PAXOS command; `args[0]` is its name. */
@@ -331,13 +346,7 @@ export class Replica {
 
   /** A body of another node has come; nothing in it is trusted but who sent it. */
   received(from: NodeId, body: Uint8Array): void {
-    const messages = decodePeerBody(body);
-    if (typeof messages === "string") {
-      this.#onEvent({ kind: "bad-body", from, reason: messages });
-      return;
-    }
-    for (const message of messages) this.#take(from, message);
-    this.#scheduleTurn();
+    this.#inbox.received(from, body);
   }
 
   /** A link is up. */
@@ -346,9 +355,9 @@ export class Replica {
     for (const group of this.#groups) {
       if (group.forwards.target !== peer) continue;
       group.forwards.sendAgain();
-      this.#list(group);
+      this.#turns.list(group);
     }
-    this.#scheduleTurn();
+    this.#turns.schedule();
   }
 
   /** A link is gone. */
@@ -361,84 +370,7 @@ export class Replica {
       if (group.forwards.target === peer) group.forwards.sendAgain();
       group.paxos.suspect(peer);
     }
-    this.#scheduleTurn();
-  }
-
-  #take(from: NodeId, message: PeerMessage): void {
-    switch (message.kind) {
-      case "paxos": {
-        const group = this.#groups[message.group];
-        if (group !== undefined) this.#step(group, from, message.message);
-        return;
-      }
-      case "forward": {
-        const group = this.#groups[message.group];
-        if (group !== undefined) this.#serve(group, from, message);
-        return;
-      }
-      case "forwarded":
-        this.#groups[message.group]?.forwards.answered(from, message);
-        this.wakeGroup(message.group);
-        return;
-      case "snapshot-request":
-        if (this.#groups[message.group] !== undefined && !this.#stopping) {
-          this.#sender.requested(from, message);
-        }
-        return;
-      case "snapshot-chunk":
-        this.#receiver.received(from, message);
-        return;
-      case "snapshot-ack":
-        this.#sender.acknowledged(from, message);
-        return;
-      case "admin":
-        this.#admin.received(from, message);
-        return;
-      case "admin-reply":
-        this.#admin.replied(from, message);
-        return;
-      default:
-        unreachable(message);
-    }
-  }
-
-  #step(group: GroupReplica, from: NodeId, message: PaxosMessage): void {
-    if (needsDisk(message) && this.#disk.sick) return;
-    group.paxos.step(from, message, this.#clock.monotonicMs());
-    this.#list(group);
-  }
-
-  /** An operation that another node sends because it takes this one for the leader. */
-  #serve(group: GroupReplica, from: NodeId, message: ForwardMessage): void {
-    const { boot, sequence, floor, operation, read } = message;
-    const refusal = this.#refusalToServe(group);
-    if (refusal !== null) {
-      const { reply, leader } = refusal;
-      const answer = {
-        group: group.id,
-        boot,
-        sequence,
-        outcome: "refused",
-        reply,
-        leader,
-      } as const;
-      this.#outbound.add(from, { kind: "forwarded", ...answer });
-      return;
-    }
-    const served = group.serving.begin(from, message);
-    if (served === null) return;
-    if (!read) group.writeForwarded(operation, served, { node: from, boot, sequence, floor });
-    else if (group.serving.hasWritesOf(from)) group.readBehindWrites(operation, served);
-    else group.read(operation, served);
-    this.#list(group);
-  }
-
-  #refusalToServe(group: GroupReplica): { reply: Reply; leader: NodeId } | null {
-    const { self } = this.#context;
-    if (!group.isLeader) return { reply: NOT_LEADING, leader: group.leader };
-    // Somebody else is about to lead.
-    if (this.#stopping || this.#disk.sick) return { reply: NOT_LEADING, leader: 0 };
-    return this.#load.full ? { reply: TOO_MANY_IN_FLIGHT, leader: self } : null;
+    this.#turns.schedule();
   }
 
   /** Messages that did not leave: forwarded operations wait for their next chance. */
@@ -450,11 +382,11 @@ export class Replica {
     }
   }
 
-  // ── turns ─────────────────────────────────────────────────────────────────────────────────────
+  // ── inside ────────────────────────────────────────────────────────────────────────────────────
 
   #makeContext(): ReplicaContext {
     const { self, boot } = this.#options;
-    const currentTick = (): number => this.#tick;
+    const ticker = this.#ticker;
     let proposals = 0;
     return {
       self,
@@ -462,7 +394,7 @@ export class Replica {
       clock: this.#clock,
       timings: this.#timings,
       get tick() {
-        return currentTick();
+        return ticker.tick;
       },
       requestTicks: Math.max(1, Math.ceil(this.#timings.requestTimeoutMs / this.#timings.tickMs)),
       outbound: this.#outbound,
@@ -475,8 +407,9 @@ export class Replica {
         this.#membersChanged(this.#group(group));
       },
       wake: (group) => {
-        if (group === undefined) this.#scheduleTurn();
-        else this.wakeGroup(group);
+        const woken = group === undefined ? undefined : this.#groups[group];
+        if (woken === undefined) this.#turns.schedule();
+        else this.#turns.list(woken);
       },
     };
   }
@@ -507,144 +440,19 @@ export class Replica {
     else this.write(group.id, { ...operation, body }, sink);
   }
 
-  /** Gives a group its part in the next turn. */
-  wakeGroup(id: GroupId): void {
-    const group = this.#groups[id];
-    if (group === undefined) this.#scheduleTurn();
-    else this.#list(group);
-  }
-
-  #list(group: GroupReplica): void {
-    this.#listNow(group);
-    this.#scheduleTurn();
-  }
-
-  #listNow(group: GroupReplica): void {
-    if (group.listed) return;
-    group.listed = true;
-    this.#listed.push(group);
-  }
-
-  #scheduleTurn(): void {
-    if (this.#turnScheduled) return;
-    this.#turnScheduled = true;
-    this.#scheduler.defer(() => {
-      this.#turnScheduled = false;
-      this.#turn();
-    });
-  }
-
-  /** Proposes, commits, sends, applies; runs at the end of an event-loop turn that brought work. */
-  #turn(): void {
-    if (this.#disk.gaveUp) return;
-    this.#proposeAndCollect();
-    this.#disk.commitIfIdle();
-    // What others wait for leaves before the entries are applied, which takes longer.
-    this.#outbound.flush();
-    this.#applyChosen();
-    this.#outbound.flush();
-    this.#options.onAnswered();
-    this.#checkpointIfDue();
-    this.#announceReady();
-  }
-
-  #proposeAndCollect(): void {
-    const listed = this.#listed;
-    this.#listed = [];
-    for (const group of listed) {
-      group.listed = false;
-      if (group.alone || !this.#disk.sick) group.propose();
-      group.serveReads();
-      this.#collect(group);
-      group.forwards.flush();
-    }
-  }
-
-  #collect(group: GroupReplica): void {
-    for (const effect of group.paxos.takeEffects()) {
-      switch (effect.kind) {
-        case "persist":
-          this.#disk.add(group, effect);
-          break;
-        case "commit": {
-          const { slot, value, members } = effect;
-          this.#chosen.push({ group, slot, value, members });
-          break;
-        }
-        case "role": {
-          const leader = group.leader;
-          group.roleChanged(effect);
-          this.#expiry.watch(group);
-          if (group.leader !== leader) {
-            this.#onEvent({ kind: "leader", group: group.id, leader: group.leader });
-          }
-          break;
-        }
-        case "send":
-          this.#send(group, effect);
-          break;
-        case "needSnapshot":
-          if (!this.#stopping) this.#receiver.needed(group, effect.from, effect.slot);
-          break;
-        default:
-          unreachable(effect);
-      }
-    }
-  }
-
-  #send(group: GroupReplica, effect: SendEffect): void {
-    // Who does not answer heartbeats is not made leader, and need not be.
-    if (effect.message.kind === "heartbeat-ack" && this.#disk.sick) return;
-    this.#outbound.consensus(group.id, effect);
-  }
-
-  #stored(marks: Marks): void {
-    for (const [group, mark] of marks) {
-      this.#outbound.stored(group.id, mark);
-      group.paxos.stored(mark);
-      this.#collect(group);
-      this.#listNow(group);
-    }
-    this.#turn();
-    if (this.#onReady !== null || this.#stopping) this.#scheduleTurn();
-  }
-
-  #applyChosen(): void {
-    const chosen = this.#chosen;
-    if (chosen.length === 0) return;
-    for (let index = 0; index < chosen.length; index += 1) {
-      const decided = present(chosen[index], "within bounds");
-      const { group } = decided;
-      group.apply(decided);
-      // The window moved: what waits may be proposed, and new deadlines may have come.
-      if (!group.idle) this.#list(group);
-      this.#expiry.watch(group);
-    }
-    chosen.length = 0;
-  }
-
   // ── time ──────────────────────────────────────────────────────────────────────────────────────
 
-  #scheduleTick(): void {
-    this.#cancelTick = this.#scheduler.after(this.#timings.tickMs, () => {
-      this.#scheduleTick();
-      this.#onTick();
-    });
-  }
-
-  #onTick(): void {
-    this.#tick += 1;
-    const now = this.#clock.monotonicMs();
+  #ticked(now: Millis): void {
     for (const group of this.#groups) {
       if (!group.alone) group.paxos.tick(now);
       group.expire();
-      if (!group.alone || !group.idle) this.#list(group);
+      if (!group.alone || !group.idle) this.#turns.list(group);
     }
     this.#receiver.expire();
     this.#sender.expire();
     this.#admin.tick();
     if (this.#stopping) this.#goOnStopping();
-    else if (this.#tick % this.#policyTicks === 0) this.#runPolicies();
+    else if (this.#ticker.tick % this.#policyTicks === 0) this.#runPolicies();
     this.#options.onAnswered();
   }
 
@@ -665,22 +473,18 @@ export class Replica {
   #goOnStopping(): void {
     if (this.#handedOver) return;
     this.#leadership.giveUpAll();
-    const waitedMs = (this.#tick - this.#stopTick) * this.#timings.tickMs;
+    const waitedMs = (this.#ticker.tick - this.#stopTick) * this.#timings.tickMs;
     if (this.#leadership.leadsOthers && waitedMs < this.#timings.stopHandoverMs) return;
     this.#handedOver = true;
-    this.#scheduleTurn();
+    this.#turns.schedule();
   }
 
-  #scheduleIdleCheckpoint(): void {
-    this.#cancelIdleCheckpoint = this.#scheduler.after(IDLE_CHECKPOINT_MS, () => {
-      this.#expiry.carryTimeIfDue();
-      // A quiet node ends with everything in the state and an empty log.
-      if (this.#isQuiet()) {
-        this.#checkpoints.wantAll();
-        this.#scheduleTurn();
-      }
-      if (!this.#stopping) this.#scheduleIdleCheckpoint();
-    });
+  #looked(): void {
+    this.#expiry.carryTimeIfDue();
+    if (!this.#isQuiet()) return;
+    // A quiet node ends with everything in the state and an empty log.
+    this.#checkpoints.wantAll();
+    this.#turns.schedule();
   }
 
   /** Whether this is a moment for a checkpoint of everything, which costs a busy node too much. */
@@ -714,7 +518,7 @@ export class Replica {
     this.#sender.checkpointed(id);
     this.#receiver.checkpointed(id);
     this.#checkpointIfDue();
-    this.#scheduleTurn();
+    this.#turns.schedule();
   }
 
   /**
@@ -764,8 +568,7 @@ export class Replica {
   }
 
   #endTimers(): void {
-    this.#cancelTick();
-    this.#cancelIdleCheckpoint();
+    this.#ticker.stop();
     this.#expiry.stop();
   }
 
@@ -785,6 +588,10 @@ export class Replica {
       .map(({ id, voter }) => (voter ? `${id}` : `(${id} learns)`))
       .join(" ");
     this.#onEvent({ kind: "members", group: group.id, members });
+    // A node that restarts goes by the members of its last checkpoint until it hears more. If those
+    // who were removed are gone for good, and enough others restart at once, nobody would know of those
+    // who were added: no majority could be found.
+    this.#checkpoints.want(group.id);
     if (group.id === 0) this.#announceMembers();
   }
 
@@ -797,27 +604,5 @@ export class Replica {
     const members = this.#groups[0]?.members ?? [];
     if (members.length === 0) return;
     this.#transport?.setPeers(members.map(({ id, address }) => ({ id, address })));
-  }
-}
-
-/** Whether taking in a message makes records that must become durable. */
-function needsDisk(message: PaxosMessage): boolean {
-  switch (message.kind) {
-    case "accept":
-    case "prepare":
-    case "learned":
-    case "handover":
-      return true;
-    case "probe":
-    case "probe-ack":
-    case "promise":
-    case "accepted":
-    case "heartbeat":
-    case "heartbeat-ack":
-    case "nack":
-    case "learn":
-      return false;
-    default:
-      return unreachable(message);
   }
 }
