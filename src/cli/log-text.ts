@@ -7,6 +7,7 @@ import type { Operation } from "../machine/operation.ts";
 import { describeBallot } from "../paxos/ballot.ts";
 import type { Member } from "../paxos/membership.ts";
 import { decodeMembers, isMembersValue } from "../paxos/members.ts";
+import { decodeGroupMeta } from "../wire/state-codec.ts";
 import { decodeEntry, entryFault } from "../wire/entry-codec.ts";
 
 /** The head of a group: what is known of it beside its log. */
@@ -15,8 +16,21 @@ export interface GroupHead {
   readonly group: GroupId;
   /** `round.node`, `-` for none. */
   readonly promised: string;
-  /** The slot that the newest checkpoint stands for; 0 for none. */
-  readonly checkpointSlot: Slot;
+  /** The newest checkpoint, or null. */
+  readonly checkpoint: CheckpointLine | null;
+}
+
+/** What the head of a checkpoint says. */
+export interface CheckpointLine {
+  /** It stands for every entry up to here. */
+  readonly slot: Slot;
+  /** Group time of the last of them. */
+  readonly nowMs: number;
+  readonly rows: number;
+  /** Grants so far: the lower part of the last fencing token. */
+  readonly grants: number;
+  /** As of `slot`. */
+  readonly members: readonly Member[];
 }
 
 /** One record of the log. */
@@ -66,12 +80,27 @@ export function dump(
       kind: "group",
       group,
       promised: describeBallot(recovery.promise(group)),
-      checkpointSlot: recovery.checkpoint(group)?.appliedSlot ?? 0,
+      checkpoint: checkpointLine(recovery, group),
     });
     recovery.log(group, (record) => {
       if (record.slot >= from) visit(recordLine(record));
     });
   }
+}
+
+function checkpointLine(recovery: Recovery, group: GroupId): CheckpointLine | null {
+  const checkpoint = recovery.checkpoint(group);
+  if (checkpoint === null) return null;
+  const meta = decodeGroupMeta(checkpoint.meta);
+  if (meta === null) throw recovery.damage(`the checkpoint of group ${group}`, "it is malformed");
+  const { machine, members } = meta;
+  return {
+    slot: checkpoint.appliedSlot,
+    nowMs: machine.nowMs,
+    rows: machine.storedRows,
+    grants: machine.tokenCounter,
+    members,
+  };
 }
 
 function recordLine({ group, slot, ballot, value }: AcceptedRecord): RecordLine {
@@ -111,10 +140,8 @@ function valueOf(bytes: Uint8Array): RecordValue {
 /** A line as a person reads it; operations stand below their record. */
 export function lineText(line: DumpLine): string {
   if (line.kind === "group") {
-    const { group, promised, checkpointSlot } = line;
-    const checkpoint =
-      checkpointSlot === 0 ? "no checkpoint" : `checkpoint at slot ${checkpointSlot}`;
-    return `group ${group}: promised ${promised}, ${checkpoint}\n`;
+    const { group, promised, checkpoint } = line;
+    return `group ${group}: promised ${promised}, ${checkpointText(checkpoint)}\n`;
   }
   const { slot, ballot, bytes, value } = line;
   const head = `  slot ${slot} ballot ${ballot} (${bytes} bytes)`;
@@ -134,6 +161,13 @@ export function lineText(line: DumpLine): string {
     default:
       return unreachable(value);
   }
+}
+
+function checkpointText(checkpoint: CheckpointLine | null): string {
+  if (checkpoint === null) return "no checkpoint";
+  const { slot, nowMs, rows, grants, members } = checkpoint;
+  const facts = `group time ${nowMs} ms, ${rows} rows, ${grants} grants`;
+  return `checkpoint at slot ${slot}: ${facts}, members ${members.map(memberText).join(", ")}`;
 }
 
 function memberText({ id, voter, address }: Member): string {

@@ -61,6 +61,12 @@ suite(
         // Nothing has changed: the node has all of it.
         await paxlock.restart();
         assert.is(await (await paxlock.client()).call("GET", "lock-5"), '\xff owner "5"');
+
+        await paxlock.stop();
+        assert.match(
+          await dump(paxlock, "--group", "1"),
+          /group 1: promised \d+\.1, checkpoint at slot \d+: group time \d+ ms, [1-6] rows, [1-6] grants, members 1\n/,
+        );
       });
     });
 
