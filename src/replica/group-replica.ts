@@ -13,13 +13,7 @@
  */
 import { assert, present } from "../base/assert.ts";
 import type { GroupId, Millis, NodeId, Slot } from "../base/ids.ts";
-import {
-  CATCH_UP_SLOTS_MAX,
-  CHECKPOINT_LOG_BYTES,
-  CHECKPOINT_ROWS,
-  ENTRY_BYTES_MAX,
-  ENTRY_OPERATIONS_MAX,
-} from "../base/limits.ts";
+import { CATCH_UP_SLOTS_MAX, CHECKPOINT_LOG_BYTES, CHECKPOINT_ROWS } from "../base/limits.ts";
 import type { StateWrite } from "../base/ports.ts";
 import type { Reply } from "../base/reply.ts";
 import type { Entry } from "../machine/entry.ts";
@@ -30,33 +24,22 @@ import type { EvalOperation, Operation } from "../machine/operation.ts";
 import type { Effect, Role } from "../paxos/effects.ts";
 import type { PaxosGroup } from "../paxos/group.ts";
 import type { Member } from "../paxos/members.ts";
-import { decodeEntry, encodeEntry } from "../wire/entry-codec.ts";
+import { decodeEntry } from "../wire/entry-codec.ts";
 import { encodeGroupMeta, encodeStateRow } from "../wire/state-codec.ts";
-import type { BatchVisitor, OriginSink, ReplySink } from "./batch.ts";
-import { Batch, isOriginSink } from "./batch.ts";
+import type { Batch, BatchVisitor, OriginName, OriginSink, ReplySink } from "./batch.ts";
+import { isOriginSink } from "./batch.ts";
 import { CatchUpWindow } from "./catch-up-window.ts";
 import type { ReplicaContext } from "./context.ts";
 import type { ForwardRequest } from "./forwarding.ts";
 import { ForwardQueue } from "./forwarding.ts";
 import { GroupTime } from "./group-time.ts";
 import type { Load } from "./load.ts";
+import type { InFlight } from "./proposals.ts";
+import { Proposals } from "./proposals.ts";
 import type { PendingRead } from "./reads.ts";
 import { QuorumReads } from "./reads.ts";
-import {
-  DISK_TOO_SLOW,
-  NO_LEADER_IN_TIME,
-  NOT_LEADING,
-  READ_LOST,
-  UNDECIDED_IN_TIME,
-} from "./refusals.ts";
+import { DISK_TOO_SLOW, NO_LEADER_IN_TIME, NOT_LEADING, READ_LOST } from "./refusals.ts";
 import { Serving } from "./serving.ts";
-
-/** A proposed batch, kept as objects so that the proposer need not decode its own entry. */
-interface InFlight {
-  readonly batch: Batch;
-  readonly entry: Entry;
-  readonly bytes: Uint8Array;
-}
 
 /** A decided slot. */
 export interface Decided {
@@ -71,15 +54,6 @@ export interface RecoveredGroup {
   readonly id: GroupId;
   readonly paxos: PaxosGroup;
   readonly machine: Machine;
-}
-
-/** A batch takes no more requests after this part of their time, so that none waits much too short. */
-const BATCH_AGE_PARTS = 5;
-
-/** Field by field: copying by spread costs a microsecond. */
-function bodiless(operation: EvalOperation): EvalOperation {
-  const { kind, db, sha, keys, args, readOnly } = operation;
-  return { kind, db, sha, body: null, keys, args, readOnly };
 }
 
 /** Called when an EVALSHA reached a group that lacks the script. */
@@ -98,21 +72,13 @@ export class GroupReplica {
   readonly #onScriptBodyNeeded: ScriptBodyNeeded;
   readonly #time: GroupTime;
   readonly #reads = new QuorumReads();
+  readonly #proposals: Proposals;
   readonly #window: CatchUpWindow;
   #machine: Machine;
   #members: readonly Member[];
   #alone: boolean;
   #role: Role = "follower";
   #leader: NodeId = 0;
-  /** Batches not yet proposed, oldest first; the last one takes new operations. */
-  readonly #waiting: Batch[] = [];
-  readonly #inFlight = new Map<Slot, InFlight>();
-  /** Batches whose slots went to other values, oldest first. */
-  #lost: Batch[] = [];
-  /** The youngest batch in flight. */
-  #lastProposed: Batch | null = null;
-  /** Batches in flight that may change which scripts the group has. */
-  #scriptChangesInFlight = 0;
   /** New entries are stamped only when everything up to this slot is applied (see design, Time). */
   #recoveredThrough: Slot = 0;
   #checkpointedSlot: Slot;
@@ -137,6 +103,7 @@ export class GroupReplica {
     this.#context = context;
     this.#onScriptBodyNeeded = options.onScriptBodyNeeded;
     this.#time = new GroupTime(context.clock);
+    this.#proposals = new Proposals(context);
     this.forwards = new ForwardQueue(this.id, context, options.forwardLoad);
     this.serving = new Serving(this.id, context);
     this.#members = recovered.paxos.members;
@@ -178,8 +145,7 @@ export class GroupReplica {
 
   /** Whether nothing of this node waits for a slot or an apply. */
   get idle(): boolean {
-    const own = this.#waiting.length + this.#inFlight.size + this.#lost.length;
-    return own === 0 && this.#reads.size === 0 && this.forwards.size === 0;
+    return this.#proposals.isEmpty && this.#reads.size === 0 && this.forwards.size === 0;
   }
 
   /**
@@ -188,10 +154,7 @@ export class GroupReplica {
    */
   get settled(): boolean {
     if (this.#alone) return this.idle;
-    if (this.forwards.size > 0 || this.#reads.size > 0 || this.#lost.length > 0) return false;
-    if (this.#waiting.some((batch) => batch.hasLocal)) return false;
-    for (const { batch } of this.#inFlight.values()) if (batch.hasLocal) return false;
-    return true;
+    return this.forwards.size === 0 && this.#reads.size === 0 && !this.#proposals.hasClients;
   }
 
   /** Keys of one db, for INFO; the average is over the keys with a deadline, in milliseconds. */
@@ -205,17 +168,14 @@ export class GroupReplica {
 
   /** Puts an operation of a client on its way: into a batch here, or to the leader. */
   write(operation: Operation, sink: ReplySink): void {
-    if (this.#role === "leader") this.#context.load.add(1, this.#building().add(operation, sink));
-    else this.forwards.add(operation, false, sink);
+    if (this.#role !== "leader") this.forwards.add(operation, false, sink);
+    else this.#context.load.add(1, this.#proposals.building().add(operation, sink));
   }
 
   /** Puts an operation that another node sent into a batch; only while {@link isLeader}. */
-  writeForwarded(
-    operation: Operation,
-    sink: OriginSink,
-    origin: Parameters<Batch["addForwarded"]>[2],
-  ): void {
-    this.#context.load.add(1, this.#building().addForwarded(operation, sink, origin));
+  writeForwarded(operation: Operation, sink: OriginSink, origin: OriginName): void {
+    const batch = this.#proposals.building();
+    this.#context.load.add(1, batch.addForwarded(operation, sink, origin));
   }
 
   /** Reads applied state if that is current without asking anybody; else undefined. */
@@ -243,7 +203,7 @@ export class GroupReplica {
 
   /** Reads after everything that has been handed to this group so far is applied. */
   readBehindWrites(operation: Operation, sink: ReplySink): void {
-    const newest = this.#role === "leader" ? (this.#waiting.at(-1) ?? this.#lastProposed) : null;
+    const newest = this.#role === "leader" ? this.#proposals.newest : null;
     // Nobody is answered any more by a batch that was given up as unknown.
     if (newest === null || newest.closedToReads) this.read(operation, sink);
     else newest.addRead(operation, sink);
@@ -251,29 +211,19 @@ export class GroupReplica {
 
   /** Answers what has not been proposed; it never happens. */
   refuseWaiting(reply: Reply): void {
-    for (const batch of this.#waiting.splice(0)) this.#refuse(batch, reply);
+    this.#proposals.refuseWaiting(reply);
   }
 
   /** Tells the clients of what has been proposed and not applied that nobody knows. */
   abandonInFlight(reply: Reply): void {
-    for (const { batch } of this.#inFlight.values()) batch.abandon(reply);
+    this.#proposals.abandonInFlight(reply);
   }
 
   /** Ends what has waited for too long. */
   expire(): void {
     const { tick, requestTicks } = this.#context;
     const lateTick = tick - requestTicks;
-    for (let batch = this.#waiting[0]; batch !== undefined; batch = this.#waiting[0]) {
-      if (batch.sinceTick > lateTick) break;
-      this.#waiting.shift();
-      this.#refuse(batch, this.#alone ? DISK_TOO_SLOW : NO_LEADER_IN_TIME);
-    }
-    for (const { batch } of this.#inFlight.values()) {
-      if (batch.sinceTick <= lateTick) batch.abandon(UNDECIDED_IN_TIME);
-    }
-    for (const batch of this.#lost) {
-      if (batch.sinceTick <= lateTick) batch.abandon(NO_LEADER_IN_TIME);
-    }
+    this.#proposals.expire(lateTick, this.#alone ? DISK_TOO_SLOW : NO_LEADER_IN_TIME);
     for (const { sink } of this.#reads.takeLate(lateTick)) {
       if (isOriginSink(sink)) sink.refused(NO_LEADER_IN_TIME);
       else sink.resolve(NO_LEADER_IN_TIME);
@@ -291,29 +241,16 @@ export class GroupReplica {
    * would be executed without what came before.
    */
   propose(): void {
-    while (this.#waiting.length > 0 && this.#mayPropose()) {
-      const batch = present(this.#waiting.shift(), "a batch waits");
+    while (this.#proposals.hasWaiting && this.#mayPropose()) {
       const nowMs = this.#time.nowMs();
-      const wallMs = this.#time.wallMs(nowMs);
-      this.#stripScripts(batch);
-      if (batch.changesScripts) this.#scriptChangesInFlight += 1;
-      this.#lastProposed = batch;
-      const { self, boot } = this.#context;
-      const entry: Entry = {
-        nowMs,
-        wallMs,
-        operations: batch.operations,
-        proposal: this.#alone ? null : { node: self, boot, number: this.#context.nextProposal() },
-        origins: batch.origins.length === 0 ? NO_ORIGINS : batch.origins,
-      };
-      const bytes = encodeEntry(entry);
-      this.#inFlight.set(this.paxos.propose(bytes), { batch, entry, bytes });
+      const stamp = { nowMs, wallMs: this.#time.wallMs(nowMs), named: !this.#alone };
+      this.#proposals.propose(this.paxos, this.#machine, stamp);
     }
   }
 
   #mayPropose(): boolean {
     if (!this.leads || !this.paxos.canPropose()) return false;
-    return this.#alone || this.#inFlight.size === 0;
+    return this.#alone || !this.#proposals.hasInFlight;
   }
 
   /** Begins a round of heartbeats for the reads that wait for one, and answers those whose is over. */
@@ -336,7 +273,8 @@ export class GroupReplica {
 
   /** Sees to it that an entry carries the time forward. */
   carryTime(): void {
-    if (this.leads && this.#waiting.length === 0 && this.#inFlight.size === 0) this.#building();
+    const { hasWaiting, hasInFlight } = this.#proposals;
+    if (this.leads && !hasWaiting && !hasInFlight) this.#proposals.building();
   }
 
   // ── what is decided ───────────────────────────────────────────────────────────────────────────
@@ -348,19 +286,15 @@ export class GroupReplica {
       return;
     }
     const { slot, value, members } = decided;
-    const flight = this.#inFlight.get(slot);
-    if (flight === undefined) {
-      this.#machine.apply(this.#decode(value), slot);
-    } else {
-      this.#inFlight.delete(slot);
-      this.#applyFlight(flight, decided);
-    }
+    const flight = this.#proposals.decided(slot);
+    if (flight === undefined) this.#machine.apply(this.#decode(value), slot);
+    else this.#applyFlight(flight, decided);
     this.paxos.applied(slot);
     this.#window.applied(value.length);
     this.#bytesSinceCheckpoint += value.length;
     if (members !== null) this.#membersAre(members);
     if (this.#role === "leader" && !this.leads && slot >= this.#recoveredThrough) this.#startTime();
-    if (this.#lost.length > 0 || this.forwards.held) this.#settleLost();
+    if (this.#proposals.hasLost || this.forwards.held) this.#settleLost();
   }
 
   /** Follows the group's role; a new leader first applies what it recovered. */
@@ -431,12 +365,7 @@ export class GroupReplica {
     this.#bytesSinceCheckpoint = 0;
     this.#window.restart(slot);
     this.#membersAre(members);
-    for (const [open, flight] of this.#inFlight) {
-      if (open > slot) continue;
-      this.#inFlight.delete(open);
-      this.#left(flight.batch);
-      flight.batch.forget(UNDECIDED_IN_TIME);
-    }
+    this.#proposals.forgetThrough(slot);
     this.paxos.installed(slot, members);
     const heldBack = this.#heldBack ?? [];
     this.#heldBack = null;
@@ -449,25 +378,12 @@ export class GroupReplica {
 
   #applyFlight(flight: InFlight, { slot, value }: Decided): void {
     const { batch, entry, bytes } = flight;
-    this.#left(batch);
     if (bytes === value || sameBytes(bytes, value)) {
       this.#answer(batch, this.#machine.apply(entry, slot, batch.reads));
       return;
     }
     this.#machine.apply(this.#decode(value), slot);
-    this.#lost.push(batch);
-  }
-
-  /** The batch is no longer in flight. */
-  #left(batch: Batch): void {
-    if (this.#lastProposed === batch) this.#lastProposed = null;
-    if (batch.changesScripts) this.#scriptChangesInFlight -= 1;
-    this.#context.load.remove(batch.operations.length, batch.bytes);
-  }
-
-  #refuse(batch: Batch, reply: Reply): void {
-    this.#context.load.remove(batch.operations.length, batch.bytes);
-    batch.refuse(reply);
+    this.#proposals.lose(batch);
   }
 
   #membersAre(members: readonly Member[]): void {
@@ -498,14 +414,14 @@ export class GroupReplica {
     this.forwards.held = false;
     this.forwards.takeOver({
       sent: (item, floor) => {
-        const batch = this.#building(item.sinceTick);
+        const batch = this.#proposals.building(item.sinceTick);
         const { operation, sequence } = item;
         if (item.read) batch.addRead(operation, item);
         else
           load.add(1, batch.addForwarded(operation, item, { node: self, boot, sequence, floor }));
       },
       unsent: ({ operation, read, sink, sinceTick }) => {
-        const batch = this.#building(sinceTick);
+        const batch = this.#proposals.building(sinceTick);
         if (read) batch.addRead(operation, sink);
         else load.add(1, batch.add(operation, sink));
       },
@@ -515,10 +431,7 @@ export class GroupReplica {
   }
 
   #follow(led: boolean): void {
-    if (led) {
-      this.#lastProposed = null;
-      this.#passOn(this.#waiting.splice(0));
-    }
+    if (led) this.#passOn(this.#proposals.takeWaiting());
     this.#settleLost();
     this.forwards.leaderIs(this.#leader === this.#context.self ? 0 : this.#leader);
   }
@@ -527,9 +440,7 @@ export class GroupReplica {
   #passOn(batches: readonly Batch[]): void {
     const earlier: ForwardRequest[] = [];
     for (const batch of batches) {
-      const { sinceTick } = batch;
-      this.#context.load.remove(batch.operations.length, batch.bytes);
-      batch.takeBack(passing(earlier, sinceTick));
+      batch.takeBack(passing(earlier, batch.sinceTick));
     }
     for (const { operation, sink, sinceTick, reply } of this.#reads.takeAll()) {
       if (isOriginSink(sink)) sink.refused(NOT_LEADING);
@@ -539,62 +450,18 @@ export class GroupReplica {
     this.forwards.addEarlier(earlier);
   }
 
-  /**
-   * Goes on with batches whose slots went to other values, once no slot of a batch of this node is
-   * undecided: until then an earlier one may still turn out to have been executed, or not.
-   */
+  /** Goes on with batches whose slots went to other values, once the fate of all others is known. */
   #settleLost(): void {
     const leads = this.#role === "leader";
-    let undecided = false;
-    for (const { batch } of this.#inFlight.values()) if (batch.hasLocal) undecided = true;
+    const undecided = this.#proposals.hasUndecided;
     this.forwards.held = undecided && !leads;
-    if (undecided || this.#lost.length === 0) return;
-    const lost = this.#lost;
-    this.#lost = [];
-    for (const batch of lost) this.#context.load.add(batch.operations.length, batch.bytes);
-    if (leads) this.#waiting.unshift(...lost);
-    else this.#passOn(lost);
+    if (undecided || !this.#proposals.hasLost) return;
+    if (leads) this.#proposals.proposeLostAgain();
+    else this.#passOn(this.#proposals.takeLost());
   }
 
   #startTime(): void {
     this.#time.start(this.#machine.nowMs);
-  }
-
-  #building(sinceTick: number = this.#context.tick): Batch {
-    const last = this.#waiting.at(-1);
-    if (
-      last !== undefined &&
-      last.bytes < ENTRY_BYTES_MAX &&
-      last.operations.length < ENTRY_OPERATIONS_MAX &&
-      sinceTick - last.sinceTick <= this.#context.requestTicks / BATCH_AGE_PARTS
-    ) {
-      if (sinceTick < last.sinceTick) last.sinceTick = sinceTick;
-      return last;
-    }
-    const batch = new Batch(sinceTick);
-    this.#waiting.push(batch);
-    return batch;
-  }
-
-  /**
-   * Leaves the bodies of scripts out of the log where the group is sure to have them when the entry is
-   * applied: it has them now, and nothing on its way before them changes that.
-   */
-  #stripScripts(batch: Batch): void {
-    const { operations } = batch;
-    let sure = this.#scriptChangesInFlight === 0;
-    for (let index = 0; index < operations.length; index += 1) {
-      const operation = present(operations[index], "within bounds");
-      if (operation.kind === "script-load" || operation.kind === "script-flush") {
-        sure = false;
-      } else if (operation.kind === "eval" && operation.body !== null) {
-        if (sure && this.#machine.hasScript(operation.sha)) operations[index] = bodiless(operation);
-        else sure = false;
-      } else {
-        continue;
-      }
-      if (!sure) batch.changesScripts = true;
-    }
   }
 
   #answer(batch: Batch, replies: readonly Reply[]): void {
