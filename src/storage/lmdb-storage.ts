@@ -12,7 +12,7 @@
  *
  * A write that failed may be tried again, the same or another.
  */
-import { readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { assert, present } from "../base/assert.ts";
 import type { GroupId, NodeId } from "../base/ids.ts";
@@ -26,9 +26,18 @@ import type {
   Storage,
   Stored,
 } from "../base/ports.ts";
-import { SYNCHRONOUS } from "./environment.ts";
+import { openRoot, openTable, SYNCHRONOUS, type Root } from "./environment.ts";
 import { openFolder, type OpenFolder, type StorageOptions } from "./folder.ts";
-import { BOOT_KEY, DATA_FILE, encodeBoot, type FolderMeta, type Side } from "./format.ts";
+import {
+  BOOT_KEY,
+  DATA_FILE,
+  encodeBoot,
+  encodeLogHead,
+  LOG_KEY,
+  type FolderMeta,
+  type LogHead,
+  type Side,
+} from "./format.ts";
 import type { LogIndex } from "./log-index.ts";
 import { clearUnfinished } from "./log-reader.ts";
 import { frameSeed, SEGMENT_HEAD_BYTES, segmentNumber } from "./log-segment.ts";
@@ -81,24 +90,20 @@ export interface StorageStatistics {
 export async function openStorage(options: StorageOptions): Promise<OpenedStorage> {
   const folder = await openFolder(options);
   const { directory, meta } = folder;
-  let threads: readonly WorkThread[] = [];
   try {
     const read = scan(folder);
-    const onDeath = (error: Error): void => options.onFatal?.(error);
-    threads = await Promise.all(
-      (["log-thread", "state-thread"] as const).map((name) =>
-        WorkThread.start(name, { directory, groups: meta.groups }, onDeath),
-      ),
-    );
     const boot = takeOver(folder, read);
-    const [logThread, stateThread] = threads;
+    const onDeath = (error: Error): void => options.onFatal?.(error);
+    const thread = (name: ThreadName): WorkThread =>
+      new WorkThread(name, { directory, groups: meta.groups }, onDeath);
+    const threads = { log: thread("log-thread"), state: thread("state-thread") };
     const segmentBytes = options.segmentBytes ?? LOG_SEGMENT_BYTES;
     const files = await prepareLog(directory, segmentBytes, read);
     const position = files.isReady(read.logEnd.segment)
       ? Math.max(read.logEnd.position, SEGMENT_HEAD_BYTES)
       : read.logEnd.position;
     const log = new LogWriter({
-      thread: present(logThread, "the thread was started"),
+      thread: threads.log,
       files,
       index: read.index,
       seed: frameSeed(meta.incarnation),
@@ -107,11 +112,9 @@ export async function openStorage(options: StorageOptions): Promise<OpenedStorag
       end: { ...read.logEnd, position },
       promises: read.promises,
     });
-    const state = present(stateThread, "the thread was started");
-    const storage = new LmdbStorage({ folder, read, files, log, threads, state });
+    const storage = new LmdbStorage({ folder, read, files, log, threads });
     return { storage, recovery: read.recovery, meta, boot };
   } catch (thrown) {
-    for (const thread of threads) await thread.close();
     await folder.close();
     throw thrown;
   }
@@ -148,6 +151,26 @@ async function prepareLog(
   return files;
 }
 
+/**
+ * Stores how far the log goes, at the end: nothing of it can go missing unnoticed after that. Where
+ * that fails the record of the last checkpoint stands, as after a crash.
+ */
+function recordLogHead({ directory, meta }: OpenFolder, head: LogHead): void {
+  // LMDB would make a new file in place of one that was removed.
+  if (!existsSync(join(directory, DATA_FILE))) return;
+  let root: Root | null = null;
+  try {
+    root = openRoot(directory, meta.groups);
+    const table = present(openTable(root, "folder", false), "no table was removed");
+    root.transactionSync(() => table.putSync(LOG_KEY, encodeLogHead(head)), SYNCHRONOUS);
+  } catch {
+    // See above.
+  } finally {
+    // Without asynchronous writes the package closes at once; the promise is a formality.
+    if (root !== null) void root.close();
+  }
+}
+
 function otherSide(side: Side): Side {
   return side === 0 ? 1 : 0;
 }
@@ -157,8 +180,7 @@ interface Parts {
   readonly read: Scan;
   readonly files: SegmentFiles;
   readonly log: LogWriter;
-  readonly threads: readonly WorkThread[];
-  readonly state: WorkThread;
+  readonly threads: { readonly log: WorkThread; readonly state: WorkThread };
 }
 
 /** {@link Storage} in a folder; made by {@link openStorage}. */
@@ -185,7 +207,7 @@ export class LmdbStorage implements Storage {
   #totalCommitUs = 0;
   #checkpoints = 0;
   #lastCheckpointUs = 0;
-  /** The head of the log is on its way to the disk, or nothing has changed since it was. */
+  /** A shorter head of the log is on its way to the disk. */
   #trimming = false;
 
   constructor(parts: Parts) {
@@ -195,11 +217,11 @@ export class LmdbStorage implements Storage {
     this.#index = read.index;
     this.#files = parts.files;
     this.#log = parts.log;
-    this.#threads = parts.threads;
+    this.#threads = [parts.threads.log, parts.threads.state];
     this.#sides = [...read.sides];
     this.#peers = new Map(read.peers);
     this.#snapshots = new SnapshotReader(folder.directory, folder.meta.groups);
-    this.#state = new StateWriter(parts.state, (ready) => {
+    this.#state = new StateWriter(parts.threads.state, (ready) => {
       this.#endRecovery().then(
         () => {
           ready(null);
@@ -376,10 +398,14 @@ export class LmdbStorage implements Storage {
     while (this.#committing || !this.#state.idle) {
       await new Promise((resolve) => setImmediate(resolve));
     }
+    const sound = this.#threads.every(({ broken }) => !broken);
     for (const thread of this.#threads) await thread.close();
     await this.#files.close();
     this.#snapshots.close();
     this.#recovery.end();
+    await this.#folder.closeEnvironment();
+    // A thread that died in the middle may have left LMDB locked.
+    if (sound && this.#commits > 0) recordLogHead(this.#folder, this.#log.head);
     await this.#folder.close();
   }
 }

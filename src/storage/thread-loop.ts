@@ -34,7 +34,6 @@ export function serveRequests(work: Work): void {
     port.postMessage(message);
   };
   let shared = new Uint8Array(0);
-  post({ kind: "ready" });
   for (;;) {
     Atomics.wait(control, REQUEST_WORD, IDLE);
     const request = Atomics.exchange(control, REQUEST_WORD, IDLE);

@@ -2,7 +2,8 @@
  * What the storage and its two threads say to each other.
  *
  * A thread sleeps on a shared word, not on its event loop, so that a write costs the main thread a copy
- * and a wake-up. The bytes lie in shared memory. The answer is a message.
+ * and a wake-up. The bytes lie in shared memory. The answer is a message. A first request may be there before the
+ * thread is, which does it when it has started.
  */
 import type { MessagePort } from "node:worker_threads";
 
@@ -28,8 +29,6 @@ export interface ThreadData {
   readonly buffers: MessagePort;
 }
 
-/** What a thread says: it is ready, a write is durable, or it failed. */
+/** What a thread says: a write is durable, or it failed. */
 export type ThreadMessage =
-  | { readonly kind: "ready" }
-  | { readonly kind: "durable" }
-  | { readonly kind: "failed"; readonly reason: string };
+  { readonly kind: "durable" } | { readonly kind: "failed"; readonly reason: string };

@@ -20,6 +20,7 @@ import {
   accepted,
   checkpoint,
   commit,
+  copyFolder,
   logOf,
   META,
   refusal,
@@ -208,16 +209,16 @@ suite(
             log: [accepted(0, 2, 60)],
             promises: [{ group: 0, ballot: 513 }],
           });
+          // As a crash leaves it: a close would record that there are two turns.
+          copyFolder(directory, whole);
         });
-        cpSync(directory, whole, { recursive: true });
         const bytes = readFileSync(path);
         const to = endOf(bytes);
         assert.ok(to - from > 80);
-        // A close after this turn would have recorded it; a crash is before that.
         // At every byte: `log-segment.test.ts`.
         for (const cut of [from, from + 1, from + 9, from + 30, from + 80, to - 2, to - 1, to]) {
           rmSync(directory, { recursive: true });
-          cpSync(whole, directory, { recursive: true });
+          copyFolder(whole, directory);
           const torn = Buffer.from(bytes).fill(0, cut);
           writeFileSync(path, torn);
 
@@ -232,6 +233,24 @@ suite(
             assert.is(logOf(opened, 0).length, kept + 1);
           });
         }
+      }));
+
+    test("a last turn that went missing after a clean stop refuses the start", () =>
+      withFolder(async (directory) => {
+        const path = join(directory, segmentName(1));
+        await withStorage(directory, async ({ storage }) => {
+          await commit(storage, { log: [accepted(0, 1)] });
+        });
+        const from = endOf(readFileSync(path));
+        await withStorage(directory, async ({ storage }) => {
+          await commit(storage, { log: [accepted(0, 2)] });
+        });
+        writeFileSync(path, readFileSync(path).fill(0, from));
+
+        const { code, message } = await refusal(directory);
+
+        assert.is(code, "corrupt");
+        assert.match(message, /the log ends with turn 1, turn 2 was written/);
       }));
 
     test("a flipped bit anywhere in the log refuses the start, names the file, and changes nothing", () =>

@@ -156,37 +156,45 @@ suite(
     for (const step of steps) {
       test(`an install that is interrupted after ${step} leaves one whole state`, () =>
         withFolder(async (directory) => {
-          for (const had of [true, false]) {
-            const group = had ? 1 : 3;
-            // The storage is closed in the middle, as a crash between two transactions would end it.
-            await withStorage(directory, async ({ storage }) => {
+          // One group had a state before, the other none.
+          const cases = [
+            { group: 1, had: true },
+            { group: 3, had: false },
+          ];
+          // The storage is closed in the middle, as a crash between two transactions would end it.
+          await withStorage(directory, async ({ storage }) => {
+            for (const { group, had } of cases) {
               if (had) await commit(storage, { state: [checkpoint(group, 5, ROWS)] });
               const install = storage.install(group);
-              if (step === "nothing") return;
+              if (step === "nothing") continue;
               await put(install, storedRows(1, 10, "theirs"));
-              if (step === "some rows") return;
+              if (step === "some rows") continue;
               await put(install, storedRows(11, 20, "theirs"));
               if (step === "an abort") install.abort();
               if (step === "the end") await end(install, 100);
-            });
+            }
+          });
 
-            await withStorage(directory, async (opened) => {
+          await withStorage(directory, async (opened) => {
+            for (const { group, had } of cases) {
               const installed = step === "the end";
-              const rows = rowsOf(opened, group);
-              assert.is(rows.size, installed ? 20 : had ? ROWS.length : 0);
+              assert.is(rowsOf(opened, group).size, installed ? 20 : had ? ROWS.length : 0);
               const applied = installed ? 100 : had ? 5 : undefined;
               assert.is(opened.recovery.checkpoint(group)?.appliedSlot, applied);
-
-              // What was left of it does not get into the next one.
+            }
+            // What was left of it does not get into the next one.
+            for (const { group } of cases) {
               const install = opened.storage.install(group);
               await put(install, storedRows(15, 16, "second"));
               await end(install, 200);
-            });
-            await withStorage(directory, (opened) => {
+            }
+          });
+          await withStorage(directory, (opened) => {
+            for (const { group } of cases) {
               assert.equal([...rowsOf(opened, group).keys()], [15, 16]);
               assert.is(opened.recovery.checkpoint(group)?.appliedSlot, 200);
-            });
-          }
+            }
+          });
         }));
     }
 

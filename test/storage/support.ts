@@ -1,7 +1,10 @@
 /** What the storage tests share: folders, commits as promises, records that tell what they are. */
+import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { AcceptedRecord, Commit, StateWrite, Stored } from "../../src/base/ports.ts";
 import type { StateRow } from "../../src/machine/state.ts";
+import { DATA_FILE } from "../../src/storage/format.ts";
+import { segmentNumber } from "../../src/storage/log-segment.ts";
 import {
   openStorage,
   StorageOpenError,
@@ -77,6 +80,15 @@ export function stored(write: (done: Stored) => void): Promise<void> {
       else reject(failure);
     });
   });
+}
+
+/** Copies what a folder holds, without the lock file and the owner of the moment. */
+export function copyFolder(from: string, to: string): void {
+  mkdirSync(to, { recursive: true });
+  for (const name of readdirSync(from)) {
+    if (name !== DATA_FILE && segmentNumber(name) === null) continue;
+    copyFileSync(join(from, name), join(to, name));
+  }
 }
 
 /** A record whose value tells its group and slot. */
