@@ -111,30 +111,33 @@ suite(
     });
 
     test("an empty node under the id of a lost one is refused, and the others go on", async () => {
-      await withPaxlockCluster({ args: ["--groups", "2"] }, async (cluster) => {
-        const client = await cluster.node(1).client();
-        assert.is(await client.call("SET", "a", "me", "NX", "PX", 60_000), "OK");
-        await cluster.untilWell();
-        await cluster.node(2).kill();
-        rmSync(cluster.directory(2), { recursive: true });
+      await withPaxlockCluster(
+        { args: ["--groups", "2", "--request-timeout", "2s"] },
+        async (cluster) => {
+          const client = await cluster.node(1).client();
+          assert.is(await client.call("SET", "a", "me", "NX", "PX", 60_000), "OK");
+          await cluster.untilWell();
+          await cluster.node(2).kill();
+          rmSync(cluster.directory(2), { recursive: true });
 
-        await cluster.node(2).restart();
+          await cluster.node(2).restart();
 
-        await cluster.until("the others lead all groups", ({ groups }) =>
-          groups.every(({ leader }) => leader === 1 || leader === 3) ? null : "not yet",
-        );
-        assert.is(await client.call("GET", "a"), "me");
-        assert.is(await client.call("SET", "b", "me", "NX", "PX", 60_000), "OK");
-        const log = (): string => [1, 2, 3].map((id) => cluster.node(id).stdout).join("");
-        const endMs = performance.now() + 20_000;
-        while (!log().includes("add it under a new number") && performance.now() < endMs) {
-          await sleep(50);
-        }
-        assert.match(log(), "add it under a new number");
-        // Cut off, it knows that it knows nothing.
-        const reply = await (await cluster.node(2).client()).call("GET", "a");
-        assert.ok(reply instanceof RespError && reply.code === "CLUSTERDOWN", String(reply));
-      });
+          await cluster.until("the others lead all groups", ({ groups }) =>
+            groups.every(({ leader }) => leader === 1 || leader === 3) ? null : "not yet",
+          );
+          assert.is(await client.call("GET", "a"), "me");
+          assert.is(await client.call("SET", "b", "me", "NX", "PX", 60_000), "OK");
+          const log = (): string => [1, 2, 3].map((id) => cluster.node(id).stdout).join("");
+          const endMs = performance.now() + 20_000;
+          while (!log().includes("add it under a new number") && performance.now() < endMs) {
+            await sleep(50);
+          }
+          assert.match(log(), "add it under a new number");
+          // Cut off, it knows that it knows nothing.
+          const reply = await (await cluster.node(2).client()).call("GET", "a");
+          assert.ok(reply instanceof RespError && reply.code === "CLUSTERDOWN", String(reply));
+        },
+      );
     });
   },
   { timeoutMs: 240_000 },
