@@ -34,7 +34,7 @@ const REPLY_MS_MAX = 15_000;
 const STOP_MS_MAX = 20_000;
 
 /** Where the logs of a failed run are kept, below the working directory. */
-const KEPT_LOGS = join(".tmp", "chaos");
+export const KEPT_LOGS = join(".tmp", "chaos");
 
 /** Runs `body` with a cluster that accepts connections; keeps its logs if `body` fails. */
 export async function withCluster<T>(
@@ -47,7 +47,9 @@ export async function withCluster<T>(
       await cluster.start();
       return await body(cluster);
     } catch (error) {
-      console.log(`logs of the nodes: ${cluster.keepLogs(name)}`);
+      const died = cluster.nodes.filter(({ starts, awake }) => starts > 0 && !awake);
+      if (died.length > 0) console.log(`not running: nodes ${died.map(({ id }) => id).join(", ")}`);
+      console.log(`logs: ${cluster.keepLogs(name)}`);
       throw error;
     } finally {
       await cluster.destroy();
@@ -111,7 +113,6 @@ export class Cluster {
   /** Writes all output so far into files; returns their folder. */
   keepLogs(name: string): string {
     const directory = join(KEPT_LOGS, name);
-    rmSync(directory, { recursive: true, force: true });
     mkdirSync(directory, { recursive: true });
     for (const node of this.nodes) {
       writeFileSync(join(directory, `node-${node.id}.log`), node.output);

@@ -2,11 +2,13 @@
  * One experiment: a cluster under load, faults one after another, and then the reckoning: what was
  * seen is judged by the checkers, and the figures go into a table.
  */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { Prng } from "../../src/base/prng.ts";
 import { judge } from "./judge.ts";
-import { withCluster, type Cluster, type ClusterOptions } from "./cluster.ts";
+import { KEPT_LOGS, withCluster, type Cluster, type ClusterOptions } from "./cluster.ts";
 import { GuardedResource } from "./guarded-resource.ts";
 import type { Fault, FaultKind } from "./faults.ts";
 import { History } from "./history.ts";
@@ -70,21 +72,32 @@ export async function withTrial(
       sufferFrom({ faults, forMs, meter, history, felt });
     const trial: Trial = { cluster, load, meter, history, resource, random, felt, suffer };
     try {
-      assert.ok(await meter.all(RECOVERY_MS_MAX), "the cluster never began to work");
-      await sleep(CALM_MS);
-      await body(trial);
-      assert.ok(await meter.all(RECOVERY_MS_MAX), "a group hangs, although everything is healed");
-    } finally {
-      await load.stop();
+      try {
+        assert.ok(await meter.all(RECOVERY_MS_MAX), "the cluster never began to work");
+        await sleep(CALM_MS);
+        await body(trial);
+        assert.ok(await meter.all(RECOVERY_MS_MAX), "a group hangs, although everything is healed");
+      } finally {
+        await load.stop();
+      }
+      const read = await load.readAll();
+      assert.equal(load.surprises, [], "errors that no client should get");
+      const { keys, undecided } = judge(history, resource);
+      console.log(
+        `  ${read} keys read again; ${keys} histories linearizable, ${undecided} undecided`,
+      );
+    } catch (error) {
+      keepHistory(`${name}-${seed}`, history);
+      throw error;
     }
-    const read = await load.readAll();
-    assert.equal(load.surprises, [], "errors that no client should get");
-    const { keys, undecided } = judge(history, resource);
-    console.log(
-      `  ${read} keys read again; ${keys} histories linearizable, ${undecided} undecided`,
-    );
     return trial;
   });
+}
+
+function keepHistory(name: string, history: History): void {
+  const directory = join(KEPT_LOGS, name);
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, "history.txt"), history.print());
 }
 
 async function sufferFrom({

@@ -78,6 +78,20 @@ export class History {
     return { ...counts, reasons };
   }
 
+  /** One line for each call, for people. */
+  print(): string {
+    return this.calls
+      .map((call) => {
+        const { action, invokedMs, returnedMs, outcome, reply, client, node } = call;
+        const { kind, ...details } = action;
+        const end = outcome === "answered" ? JSON.stringify(reply) : this.#reasons.get(call);
+        const times = `${invokedMs.toFixed(2)} ${returnedMs.toFixed(2)}`;
+        const name = this.clients[client] ?? "";
+        return `${times} ${name} node ${node} ${kind} ${JSON.stringify(details)}: ${outcome} ${end ?? ""}\n`;
+      })
+      .join("");
+  }
+
   #number(client: string): number {
     const known = this.#numbers.get(client);
     if (known !== undefined) return known;

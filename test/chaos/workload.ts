@@ -190,14 +190,13 @@ export class Load {
     const { key, owner } = visit;
     const client = owner.slice(0, owner.lastIndexOf("."));
     const action: Action = { kind: "extend", key, owner, ttlMs: leaseMs };
+    const newUntilMs = askedMs + leaseMs;
+    // From the asking on, the shorter of the two is all that is sure.
+    visit.sureUntilMs = Math.min(visit.sureUntilMs, newUntilMs);
     const outcome = await this.#do(application, client, action, async (redis) =>
       Number(await redis.eval(EXTEND, 1, key, owner, leaseMs)),
     );
-    const newUntilMs = askedMs + leaseMs;
-    if (outcome.kind === "unknown") {
-      visit.sureUntilMs = Math.min(visit.sureUntilMs, newUntilMs);
-      return false;
-    }
+    if (outcome.kind === "unknown") return false;
     if (outcome.kind === "done" && outcome.value === 1) {
       visit.sureUntilMs = newUntilMs;
       this.extensions += 1;
