@@ -40,6 +40,8 @@ export interface Call {
   readonly action: Action;
   /** True time when it was handed to a node. */
   readonly invokedMs: number;
+  /** From when its lease counts, where a checker has moved `invokedMs`. */
+  readonly askedMs?: number;
   /** True time of the answer; `Infinity` while there is none, and for ever when the outcome is unknown. */
   returnedMs: number;
   outcome: Outcome;

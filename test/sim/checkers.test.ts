@@ -249,6 +249,7 @@ suite("sim/checkers", (test) => {
     );
     passes(exclusion(), ...first, returned(call(50, 101, { ...acquired("b", 100), client: 2 })));
     const release = invoked(call(10, Infinity, released("a", 1)));
+    passes(exclusion(), ...first, returned(call(-50, 60, { ...acquired("b", 100), client: 2 })));
     passes(exclusion(), ...first, release, returned(call(50, 60, acquired("b", 100))));
   });
 

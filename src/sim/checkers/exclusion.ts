@@ -84,6 +84,9 @@ export class Exclusion implements Checker {
   #acquired(call: Call, action: Extract<Call["action"], { kind: "acquire" }>): void {
     const { key, owner, ttlMs } = action;
     const { invokedMs, returnedMs, client } = call;
+    const untilMs = this.#endMs(invokedMs, ttlMs);
+    // The answer came too late to be of use, and the client knows.
+    if (untilMs <= returnedMs) return;
     const hold = this.#holds.get(key);
     if (hold !== undefined && hold.untilMs > returnedMs) {
       throw new Violation(
@@ -91,8 +94,7 @@ export class Exclusion implements Checker {
         `client ${client} is told it has ${key}, which client ${hold.client} holds for ${(hold.untilMs - returnedMs).toFixed(1)} ms more`,
       );
     }
-    const untilMs = this.#endMs(invokedMs, ttlMs);
-    if (untilMs > returnedMs) this.#holds.set(key, { owner, client, untilMs });
+    this.#holds.set(key, { owner, client, untilMs });
   }
 
   /** A token read by a holder while it surely held. */

@@ -62,16 +62,16 @@ export function stepKey(
   switch (action.kind) {
     case "acquire":
       if (state.value !== null) return answers(null) ? state : null;
-      return open || isOk(reply) ? leased(action.owner, call.invokedMs, action.ttlMs) : null;
+      return open || isOk(reply) ? leased(action.owner, call, action.ttlMs) : null;
     case "release":
       if (state.value !== action.owner) return answers(0) ? state : null;
       return answers(1) ? ABSENT : null;
     case "extend":
       if (state.value !== action.owner) return answers(0) ? state : null;
-      return answers(1) ? leased(action.owner, call.invokedMs, action.ttlMs) : null;
+      return answers(1) ? leased(action.owner, call, action.ttlMs) : null;
     case "expire":
       if (state.value === null) return answers(0) ? state : null;
-      return answers(1) ? leased(state.value, call.invokedMs, action.ttlMs) : null;
+      return answers(1) ? leased(state.value, call, action.ttlMs) : null;
     case "add": {
       const sum = Number(state.value ?? "0") + action.by;
       if (!open && Number(reply) !== sum) return null;
@@ -97,7 +97,8 @@ export function stepKey(
   }
 }
 
-function leased(value: string, fromMs: number, ttlMs: number): KeyState {
+function leased(value: string, call: Call, ttlMs: number): KeyState {
+  const fromMs = call.askedMs ?? call.invokedMs;
   return { value, endMs: fromMs + ttlMs, ttlMs, fromMs };
 }
 

@@ -22,7 +22,7 @@ import { ABSENT, mayRunOut, onlyReads, stepKey } from "./key-model.ts";
 const PENDING_MAX = 30;
 
 /** Configurations visited for one key; beyond, it is left unjudged and counted. */
-const VISITS_MAX = 400_000;
+const VISITS_MAX = 50_000;
 
 /** How long before its first apply an open call is taken to have had its effect, at the first try. */
 const GUESS_MS = 20;
@@ -194,7 +194,8 @@ export class Linearizable implements Checker {
       const appliedMs = call.outcome === "answered" ? null : this.#appliedMs(call);
       if (appliedMs === null) return call;
       const invokedMs = Math.max(call.invokedMs, appliedMs - GUESS_MS);
-      return { ...call, invokedMs, returnedMs: appliedMs };
+      // The entry may have been stamped long before: its lease counts from the asking.
+      return { ...call, invokedMs, returnedMs: appliedMs, askedMs: call.invokedMs };
     });
     const verdict = judge(key, guessed, this.#tolerance);
     return verdict.kind === "linearizable" ? verdict : judge(key, calls, this.#tolerance);
