@@ -204,7 +204,7 @@ export class Admin {
     const known = group.members.find(({ id }) => id === node);
     if (task.begun) return known === undefined ? WAIT : { kind: "answer", reply: OK };
     if (!group.leads) return WAIT;
-    const refusal = group.paxos.changeMembers({ kind: "add", id: node, address });
+    const refusal = group.changeMembers({ kind: "add", id: node, address });
     return refusal === null ? this.#begun(task, group) : refuse(refusal);
   }
 
@@ -222,7 +222,7 @@ export class Admin {
       this.#leadership.giveUp(group);
       return WAIT;
     }
-    const reason = group.paxos.changeMembers({ kind: "remove", id: node });
+    const reason = group.changeMembers({ kind: "remove", id: node });
     return reason === null ? this.#begun(task, group) : refuse(reason);
   }
 

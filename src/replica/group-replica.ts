@@ -23,7 +23,7 @@ import { SCRIPT_BODY_NEEDED } from "../machine/machine.ts";
 import type { EvalOperation, Operation } from "../machine/operation.ts";
 import type { Effect, Role } from "../paxos/effects.ts";
 import type { PaxosGroup } from "../paxos/group.ts";
-import type { Member } from "../paxos/members.ts";
+import type { Member, MemberChange } from "../paxos/members.ts";
 import { decodeEntry } from "../wire/entry-codec.ts";
 import { encodeGroupMeta, encodeStateRow } from "../wire/state-codec.ts";
 import type { Batch, BatchVisitor, OriginName, OriginSink, ReplySink } from "./batch.ts";
@@ -261,6 +261,13 @@ export class GroupReplica {
     for (const { operation, sink, reply } of this.#reads.takeConfirmed(this.paxos)) {
       sink.resolve(reply === undefined ? this.#readState(operation) : reply);
     }
+  }
+
+  /** Begins to change the membership by one step: null, or why not, in words for a person. */
+  changeMembers(change: MemberChange): string | null {
+    // A node on its own has no use for ticks; with others to come the time begins to matter.
+    if (this.#alone) this.paxos.tick(this.#context.clock.monotonicMs());
+    return this.paxos.changeMembers(change);
   }
 
   /** Milliseconds until a deadline is due, 0 or less when it is; null without any. */

@@ -42,12 +42,12 @@ export class MembershipPolicy {
       );
       if (missing !== undefined) {
         const { id, address } = missing;
-        return group.paxos.changeMembers({ kind: "add", id, address }) === null;
+        return group.changeMembers({ kind: "add", id, address }) === null;
       }
     }
     const ready = group.members.find(({ id, voter }) => !voter && this.#hasCaughtUp(group, id));
     if (ready !== undefined) {
-      return group.paxos.changeMembers({ kind: "promote", id: ready.id }) === null;
+      return group.changeMembers({ kind: "promote", id: ready.id }) === null;
     }
     if (group === authority) return false;
     const extra = group.members.find(
@@ -55,7 +55,7 @@ export class MembershipPolicy {
     );
     if (extra === undefined) return false;
     if (extra.id === this.#context.self) return this.#leadership.giveUp(group);
-    return group.paxos.changeMembers({ kind: "remove", id: extra.id }) === null;
+    return group.changeMembers({ kind: "remove", id: extra.id }) === null;
   }
 
   #hasCaughtUp({ paxos }: GroupReplica, node: number): boolean {

@@ -156,6 +156,30 @@ suite("replica/members", (test) => {
     assert.is(world.answered(joining.read(0, get("k7"))), "v");
   });
 
+  test("a cluster of one grows to three while it serves, and outlives its founder", () => {
+    const world = ClusterWorld.ready({ nodes: 1 });
+    const founder = world.node(1);
+    let written = 0;
+    const grow = (id: number): void => {
+      world.join(id);
+      const asked = founder.admin("PAXOS.ADDNODE", String(id), `host:${id}`);
+      const done = (): boolean => {
+        const answer = founder.write(0, { kind: "increment", db: 0, key: "n", by: 1n });
+        if (world.answered(answer, 2_000) === written + 1) written += 1;
+        return [0, 1, 2].every((group) => voters(founder, group).includes(id));
+      };
+      world.until(`node ${id} votes everywhere`, done, 30_000);
+      assert.equal(asked.replies, [OK]);
+    };
+
+    grow(2);
+    grow(3);
+    founder.kill();
+
+    assert.is(world.answered(world.node(2).read(0, get("n"))), String(written));
+    assert.ok(written > 10);
+  });
+
   test("a leader that is removed hands over first", () => {
     const world = ClusterWorld.ready({ nodes: 4 });
     world.pass(1_000);
