@@ -119,7 +119,8 @@ class Search {
       const pending = this.#places[index] ?? null;
       if (pending === null || (done & (1 << index)) !== 0 || onlyReads(pending.action)) continue;
       const after = stepKey(state, pending, this.#key, this.#tolerance);
-      if (after === null || after === state) continue;
+      // Without effect: of use only to a call whose time is over.
+      if (after === null || (after === state && index !== place)) continue;
       if (!this.#visit({ state: after, done: done | (1 << index) }, place, nowMs)) return false;
     }
     if (!mayRunOut(state, nowMs, this.#tolerance)) return true;
