@@ -54,8 +54,8 @@ function groupRow(group: ViewGroup): string[] {
 }
 
 function leaseText({ members }: ViewGroup, leaseMs: number | null): string {
-  // A node alone needs no lease.
-  if (leaseMs === null || members.length <= 1) return "-";
+  // Who votes alone needs no lease.
+  if (leaseMs === null || members.filter(({ voter }) => voter).length <= 1) return "-";
   return `${leaseMs} ms`;
 }
 
