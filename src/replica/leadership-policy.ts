@@ -12,8 +12,11 @@ import type { GroupId, NodeId } from "../base/ids.ts";
 import type { ReplicaContext } from "./context.ts";
 import type { GroupReplica } from "./group-replica.ts";
 
-/** A node that lacks no more slots than this is caught up: as many as are open in a busy group. */
-const CAUGHT_UP_SLOTS = 64;
+/**
+ * A node that lacks no more slots than this is caught up. A busy group decides hundreds between two
+ * heartbeats, and only those tell how far a node has come.
+ */
+export const CAUGHT_UP_SLOTS = 1_024;
 
 const HANDBACK_WAIT_MS_MAX = 60_000;
 

@@ -5,10 +5,8 @@
  */
 import type { GroupReplica } from "./group-replica.ts";
 import type { LeadershipPolicy } from "./leadership-policy.ts";
+import { CAUGHT_UP_SLOTS } from "./leadership-policy.ts";
 import type { ReplicaContext } from "./context.ts";
-
-/** A learner that lacks no more slots than this may vote: nothing then waits for it. */
-const PROMOTED_WITHIN_SLOTS = 64;
 
 export class MembershipPolicy {
   readonly #context: ReplicaContext;
@@ -61,6 +59,6 @@ export class MembershipPolicy {
   #hasCaughtUp({ paxos }: GroupReplica, node: number): boolean {
     const chosen = paxos.chosenAt(node);
     // A node that has said nothing yet knows of nothing.
-    return chosen > 0 && paxos.chosenSlot - chosen <= PROMOTED_WITHIN_SLOTS;
+    return chosen > 0 && paxos.chosenSlot - chosen <= CAUGHT_UP_SLOTS;
   }
 }
