@@ -175,10 +175,7 @@ suite(
         await cluster.node(3).kill("SIGKILL");
         const patient = await cluster.client(1);
 
-        const refused = patient.send(
-          "*5\r\n$3\r\nSET\r\n$4\r\nlock\r\n$3\r\nyou\r\n$2\r\nPX\r\n$2\r\n10\r\n",
-        );
-        await refused;
+        await patient.send(encodeCommand(["SET", "lock", "you", "PX", "60000"]));
         await new Promise((resolve) => setTimeout(resolve, 1_500));
         const reply = await patient.reply();
         assert.ok(reply instanceof RespError);
