@@ -84,7 +84,11 @@ const TRIES_MAX = 120;
  * code. Another run of the same kind of failure may have another reason; the smaller one is the
  * better to read.
  */
-export function minimise(options: RunOptions, failed: Failed): Minimised {
+export function minimise(
+  options: RunOptions,
+  failed: Failed,
+  triesMax: number = TRIES_MAX,
+): Minimised {
   let tries = 0;
   let best = failed;
   let kinds = failed.swarm.faults;
@@ -93,7 +97,7 @@ export function minimise(options: RunOptions, failed: Failed): Minimised {
     someKinds: readonly FaultKind[],
     someWithout: ReadonlySet<number>,
   ): boolean => {
-    if (tries >= TRIES_MAX) return false;
+    if (tries >= triesMax) return false;
     tries += 1;
     const given = { ...options.given, faults: someKinds };
     const outcome = runOnce({ ...options, given, without: someWithout, trace: "off" });
@@ -107,7 +111,7 @@ export function minimise(options: RunOptions, failed: Failed): Minimised {
   }
   // Halves, quarters and so on, then one by one.
   let share = Math.ceil(best.faults.length / 2);
-  while (share >= 1 && tries < TRIES_MAX) {
+  while (share >= 1 && tries < triesMax) {
     const ids = best.faults.map(({ id }) => id);
     for (let from = 0; from < ids.length; from += share) {
       const more = new Set([...without, ...ids.slice(from, from + share)]);

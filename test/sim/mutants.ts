@@ -1,0 +1,192 @@
+/**
+ * Known bugs of consensus, leases, sessions and replicas, as changes of the production sources: each
+ * replaces one piece of text, which must be there exactly once. The simulator must catch each of them.
+ */
+
+export interface Mutant {
+  /** What is wrong then. */
+  readonly title: string;
+  /** Below `src`. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+  /** Within so many runs. @default 60 */
+  readonly runs?: number;
+  /** Flags that make the situation likely in which it matters. */
+  readonly flags?: readonly string[];
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    title: "an answer leaves before its record is on disk",
+    file: "replica/outbound.ts",
+    find: "if (send.after <= (this.#stored.get(group) ?? 0)) {",
+    replace: "if (send.after >= 0) {",
+  },
+  {
+    title: "the promise is forgotten on restart",
+    file: "node/recovery.ts",
+    find: "promised: recovery.promise(id)",
+    replace: "promised: 0",
+  },
+  {
+    title: "accepted values are forgotten on restart",
+    file: "node/recovery.ts",
+    find: "accepted: [...accepted.values()],",
+    replace: "accepted: [],",
+  },
+  {
+    title: "a restarted acceptor does not wait out the lease",
+    file: "paxos/group.ts",
+    find: "if (isFirst && !this.#isAlone) this.#bond.restarted(nowMs);",
+    replace: "if (isFirst && nowMs < -1e15) this.#bond.restarted(nowMs);",
+    runs: 400,
+    flags: ["--faults=network,crash,pause,handover"],
+  },
+  {
+    title: "an acceptance that comes twice counts twice",
+    file: "paxos/leadership.ts",
+    find: "    entry.votes |= this.#membership.only(voter);\n    if (!this.#membership.isQuorum(entry.votes)) return;",
+    replace:
+      "    const bit = this.#membership.only(voter);\n    entry.votes |= (entry.votes & bit) === 0 ? bit : entry.votes + 1;\n    if (!this.#membership.isQuorum(entry.votes)) return;",
+  },
+  {
+    title: "a minority is taken for a majority",
+    file: "paxos/membership.ts",
+    find: "this.quorum = Math.floor(this.voters.length / 2) + 1;",
+    replace: "this.quorum = Math.floor((this.voters.length + 1) / 2);",
+    flags: ["--nodes=4"],
+  },
+  {
+    title: "a new leader takes the first promise's value, not that of the highest ballot",
+    file: "paxos/candidacy.ts",
+    find: "if (known === undefined || ballot > known.ballot) {",
+    replace: "if (known === undefined) {",
+    runs: 400,
+    flags: ["--faults=network,crash,pause"],
+  },
+  {
+    title: "a new leader fills open slots with no-ops",
+    file: "paxos/leadership.ts",
+    find: "this.#offer(slot, finding === undefined ? NO_OP : finding.value);",
+    replace: "this.#offer(slot, NO_OP);",
+  },
+  {
+    title: "an acceptor takes part in ballots below its promise",
+    file: "paxos/acceptor.ts",
+    find: '    if (ballot < this.#promised) {\n      this.#nack(from, ballot, "ballot");\n      return false;\n    }\n    if (slot',
+    replace: "    if (slot",
+  },
+  {
+    title: "a leader counts its lease from the answer, not from the question",
+    file: "paxos/group.ts",
+    find: "this.#state.leadership.acknowledged(from, message);",
+    replace: "this.#state.leadership.acknowledged(from, { ...message, sentMs: this.#nowMs });",
+    runs: 400,
+    flags: ["--faults=network,pause,clock"],
+  },
+  {
+    title: "an acceptor promises to others while it is bound to a lease",
+    file: "paxos/lease.ts",
+    find: "if (nowMs >= this.#untilMs) return false;",
+    replace: "if (nowMs >= this.#untilMs - this.#leaseMs / 2) return false;",
+    runs: 200,
+  },
+  {
+    title: "reads are served without a lease",
+    file: "replica/group-replica.ts",
+    find: "if (!this.paxos.canRead(clock.monotonicMs())) return undefined;\n    const reply = this.#readState(operation);\n    // The lease may have ended while the state was read [P9].\n    return this.paxos.canRead(clock.monotonicMs()) ? reply : undefined;",
+    replace: "clock.monotonicMs();\n    return this.#readState(operation);",
+  },
+  {
+    title: "the lease is not checked again after a read",
+    file: "replica/group-replica.ts",
+    find: "return this.paxos.canRead(clock.monotonicMs()) ? reply : undefined;",
+    replace: "return reply;",
+    runs: 1_500,
+    flags: ["--faults=pause", "--clients=48"],
+  },
+  {
+    title: "group time follows the wall clock",
+    file: "replica/group-time.ts",
+    find: "return this.#baseMs + Math.floor(this.#clock.monotonicMs() - this.#startedAtMs);",
+    replace: "return this.#baseMs + Math.floor(this.#clock.wallMs() - 1_800_000_000_000);",
+  },
+  {
+    title: "a new leader's group time begins at its own clock, not at the last stamp",
+    file: "replica/group-time.ts",
+    find: "this.#baseMs = lastAppliedMs;",
+    replace: "this.#baseMs = Math.max(lastAppliedMs, Math.floor(this.#clock.monotonicMs()));",
+  },
+  {
+    title: "what is sent again gets a new sequence",
+    file: "replica/forwarding.ts",
+    find: "for (const item of this.#sent.values()) this.#send(target, item);",
+    replace:
+      "for (const item of [...this.#sent.values()]) {\n        this.#sent.delete(item.sequence);\n        this.#number(item);\n        this.#send(target, item);\n      }",
+  },
+  {
+    title: "a forwarded operation is executed each time it comes",
+    file: "machine/machine.ts",
+    find: "if (known !== undefined) return known;\n    const reply = this.#execute(operation);",
+    replace: "const reply = this.#execute(operation);\n    if (known !== undefined) return reply;",
+  },
+  {
+    title: "the floor of a window is not looked at",
+    file: "machine/reply-window.ts",
+    find: "} else if (boot < window.boot || sequence < window.floor) {",
+    replace: "} else if (boot < window.boot) {",
+    runs: 400,
+    flags: ["--faults=network,pause"],
+  },
+  {
+    title: "the reply window is left out of checkpoints and snapshots",
+    file: "machine/machine.ts",
+    find: "for (const window of this.#replyWindows.takeChanged()) changed.push(window);",
+    replace: "this.#replyWindows.takeChanged();",
+  },
+  {
+    title: "a snapshot comes without its members",
+    file: "replica/group-replica.ts",
+    find: "meta: encodeGroupMeta({ machine: checkpoint.meta, members: this.#members }),",
+    replace: "meta: encodeGroupMeta({ machine: checkpoint.meta, members: [] }),",
+    flags: ["--faults=members,crash"],
+  },
+  {
+    title: "the log is cut beyond what the checkpoint holds",
+    file: "replica/group-replica.ts",
+    find: "cutThrough: this.#window.advance(keep),",
+    replace: "cutThrough: this.paxos.nextSlot - 1,",
+  },
+  {
+    title: "a change of membership is in force when it is proposed",
+    file: "paxos/leadership.ts",
+    find: "this.#change = { members, slot: 0 };",
+    replace:
+      "this.#change = { members, slot: 0 };\n    this.#membership = new Membership(members);",
+    flags: ["--faults=members,network"],
+  },
+  {
+    title: "a leader takes another value that was chosen for its own",
+    file: "replica/group-replica.ts",
+    find: "if (bytes === value || sameBytes(bytes, value)) {",
+    replace: "if (bytes.length > 0) {",
+    runs: 400,
+    flags: ["--faults=network,pause,crash"],
+  },
+  {
+    title: "a leader that hands over keeps its lease",
+    file: "paxos/group.ts",
+    find: '    this.#follow(leadership.ballot, null);\n    this.#outbox.send(to, { kind: "handover", ballot: leadership.ballot }, 0);',
+    replace: '    this.#outbox.send(to, { kind: "handover", ballot: leadership.ballot }, 0);',
+    flags: ["--faults=handover"],
+  },
+  {
+    title: "clocks that drift are not allowed for",
+    file: "paxos/lease.ts",
+    find: "return (leaseMs * (MILLION - clockDriftPpm)) / (MILLION + clockDriftPpm);",
+    replace: "return leaseMs * 1.2;",
+    runs: 400,
+    flags: ["--faults=network,pause,clock"],
+  },
+];
