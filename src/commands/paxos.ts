@@ -44,7 +44,7 @@ const shape = {
   keys: NO_KEYS,
   tips: ["nondeterministic_output"],
   group: "paxos",
-  since: "0.2.0",
+  since: "0.1.0",
   complexity: "O(1)",
 } as const;
 
