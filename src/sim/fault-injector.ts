@@ -18,7 +18,8 @@ interface Errand {
   done: boolean;
 }
 
-const NODE_ID_MAX = 40;
+/** Checkers keep sets of nodes as bits. */
+const NODE_ID_MAX = 30;
 
 export class FaultInjector {
   readonly #world: Simulation;

@@ -14,11 +14,14 @@ import { Violation } from "./checker.ts";
 /** A proposal as found on disks. */
 interface Proposal {
   readonly mark: number;
-  readonly disks: Set<NodeId>;
+  readonly ballot: Ballot;
+  /** Bit n is the disk of node n. */
+  disks: number;
 }
 
 interface SlotFacts {
-  readonly ballots: Map<Ballot, Proposal>;
+  /** One for each ballot; hardly ever more than one. */
+  readonly proposals: Proposal[];
   /** The mark of the committed value; null until somebody commits. */
   committed: number | null;
 }
@@ -79,11 +82,11 @@ export class Agreement implements Checker {
     for (const { group, slot, ballot, value } of commit.log) {
       const facts = this.#slot(group, slot);
       const mark = markOf(value);
-      const known = facts.ballots.get(ballot);
+      const known = facts.proposals.find((proposal) => proposal.ballot === ballot);
       if (known === undefined) {
-        facts.ballots.set(ballot, { mark, disks: new Set([node]) });
+        facts.proposals.push({ mark, ballot, disks: 1 << node });
       } else if (known.mark === mark) {
-        known.disks.add(node);
+        known.disks |= 1 << node;
       } else {
         throw this.#violation(`[P1] group ${group} slot ${slot} has two values in one ballot`);
       }
@@ -127,11 +130,11 @@ export class Agreement implements Checker {
     { slot, mark }: { readonly slot: Slot; readonly mark: number },
   ): boolean {
     const { voters } = this.#group(group);
-    const inForce = voters.filter(({ from }) => from <= slot).at(-1);
+    const inForce = voters.findLast(({ from }) => from <= slot);
     const ids = inForce?.ids ?? [];
-    for (const proposal of facts.ballots.values()) {
+    for (const proposal of facts.proposals) {
       if (proposal.mark !== mark) continue;
-      const votes = ids.filter((id) => proposal.disks.has(id)).length;
+      const votes = ids.filter((id) => (proposal.disks & (1 << id)) !== 0).length;
       if (2 * votes > ids.length) return true;
     }
     return false;
@@ -147,7 +150,7 @@ export class Agreement implements Checker {
     const { slots } = this.#group(group);
     let facts = slots.get(slot);
     if (facts === undefined) {
-      slots.set(slot, (facts = { ballots: new Map<Ballot, Proposal>(), committed: null }));
+      slots.set(slot, (facts = { proposals: [], committed: null }));
     }
     return facts;
   }

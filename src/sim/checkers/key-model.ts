@@ -56,54 +56,63 @@ export function stepKey(
   key: string,
   tolerance: Tolerance,
 ): KeyState | null {
-  const { action, reply } = call;
-  const open = call.outcome !== "answered";
-  const answers = (expected: Reply): boolean => open || reply === expected;
+  const { action } = call;
   switch (action.kind) {
     case "acquire":
-      if (state.value !== null) return answers(null) ? state : null;
-      return open || isOk(reply) ? leased(action.owner, call, action.ttlMs) : null;
+      if (state.value !== null) return answers(call, null) ? state : null;
+      return succeeded(call) ? leased(action.owner, call, action.ttlMs) : null;
     case "release":
-      if (state.value !== action.owner) return answers(0) ? state : null;
-      return answers(1) ? ABSENT : null;
+      if (state.value !== action.owner) return answers(call, 0) ? state : null;
+      return answers(call, 1) ? ABSENT : null;
     case "extend":
-      if (state.value !== action.owner) return answers(0) ? state : null;
-      return answers(1) ? leased(action.owner, call, action.ttlMs) : null;
+      if (state.value !== action.owner) return answers(call, 0) ? state : null;
+      return answers(call, 1) ? leased(action.owner, call, action.ttlMs) : null;
     case "expire":
-      if (state.value === null) return answers(0) ? state : null;
-      return answers(1) ? leased(state.value, call, action.ttlMs) : null;
-    case "add": {
-      const sum = Number(state.value ?? "0") + action.by;
-      if (!open && Number(reply) !== sum) return null;
-      return state.value === null
-        ? { value: String(sum), endMs: Infinity, ttlMs: 0, fromMs: 0 }
-        : { ...state, value: String(sum) };
-    }
+      if (state.value === null) return answers(call, 0) ? state : null;
+      return answers(call, 1) ? leased(state.value, call, action.ttlMs) : null;
+    case "add":
+      return added(state, call, action.by);
     case "put":
-      return open || isOk(reply)
-        ? { value: action.value, endMs: Infinity, ttlMs: 0, fromMs: 0 }
-        : null;
+      return succeeded(call) ? unleased(action.value) : null;
     case "get":
-      return answers(state.value) ? state : null;
+      return answers(call, state.value) ? state : null;
     case "get-all": {
-      if (open) return state;
-      const place = action.keys.indexOf(key);
-      return Array.isArray(reply) && reply[place] === state.value ? state : null;
+      if (call.outcome !== "answered") return state;
+      const { reply } = call;
+      return Array.isArray(reply) && reply[action.keys.indexOf(key)] === state.value ? state : null;
     }
     case "ttl":
-      return open || ttlFits(state, call, tolerance) ? state : null;
+      return call.outcome !== "answered" || ttlFits(state, call, tolerance) ? state : null;
     case "token":
-      return open || (typeof reply === "string") === (state.value !== null) ? state : null;
+      if (call.outcome !== "answered") return state;
+      return (typeof call.reply === "string") === (state.value !== null) ? state : null;
   }
+}
+
+/** Whether the call may have had this answer: it had, or nobody knows. */
+function answers(call: Call, expected: Reply): boolean {
+  return call.outcome !== "answered" || call.reply === expected;
+}
+
+/** Whether the call may have been answered with OK. */
+function succeeded({ outcome, reply }: Call): boolean {
+  if (outcome !== "answered" || reply === OK) return true;
+  return typeof reply === "object" && reply !== null && !isError(reply);
+}
+
+function added(state: KeyState, call: Call, by: number): KeyState | null {
+  const sum = Number(state.value ?? "0") + by;
+  if (call.outcome === "answered" && Number(call.reply) !== sum) return null;
+  return state.value === null ? unleased(String(sum)) : { ...state, value: String(sum) };
+}
+
+function unleased(value: string): KeyState {
+  return { value, endMs: Infinity, ttlMs: 0, fromMs: 0 };
 }
 
 function leased(value: string, call: Call, ttlMs: number): KeyState {
   const fromMs = call.askedMs ?? call.invokedMs;
   return { value, endMs: fromMs + ttlMs, ttlMs, fromMs };
-}
-
-function isOk(reply: Reply): boolean {
-  return reply === OK || (typeof reply === "object" && reply !== null && !isError(reply));
 }
 
 /** At most the whole lease is left, and at least what true time since the asking has not used up. */

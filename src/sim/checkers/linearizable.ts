@@ -49,7 +49,7 @@ class Search {
   readonly #tolerance: Tolerance;
   readonly #places: (Call | null)[] = [];
   #configurations: Configuration[] = [{ state: ABSENT, done: 0 }];
-  #seen = new Set<string>();
+  readonly #seen = new Set<string>();
   #next: Configuration[] = [];
   #visits = 0;
 
@@ -90,7 +90,7 @@ class Search {
 
   #end(call: Call): boolean {
     const place = this.#places.indexOf(call);
-    this.#seen = new Set();
+    if (this.#seen.size > 0) this.#seen.clear();
     this.#next = [];
     for (const configuration of this.#configurations) {
       if (!this.#visit(configuration, place, call.returnedMs)) return false;
@@ -105,13 +105,19 @@ class Search {
   #visit(from: Configuration, place: number, nowMs: number): boolean {
     const done = this.#takeFree(from);
     const { state } = from;
+    const bit = 1 << place;
+    const isSettled = (done & bit) !== 0;
+    // Nearly always there is one configuration, and the returning call fits at once.
+    if (isSettled && this.#configurations.length === 1 && this.#seen.size === 0) {
+      this.#next.push({ state, done: done & ~bit });
+      return true;
+    }
     const name = `${done}/${state.value ?? ""}/${state.endMs}`;
     if (this.#seen.has(name)) return true;
     this.#seen.add(name);
     this.#visits += 1;
     if (this.#visits > VISITS_MAX) return false;
-    const bit = 1 << place;
-    if ((done & bit) !== 0) {
+    if (isSettled) {
       this.#next.push({ state, done: done & ~bit });
       return true;
     }
