@@ -163,17 +163,15 @@ export class SimNode {
     const process = this.#process;
     const replica = this.#replica;
     if (process === null || replica === null) return false;
-    const task = (): void => {
-      if (isWrite(operation)) {
-        replica.write(group, operation, sink);
-        return;
-      }
-      const reply = replica.tryRead(group, operation);
-      if (reply === undefined) replica.read(group, operation, sink);
-      else sink.resolve(reply);
-    };
-    if (process.running) process.enter(task);
-    else process.post(0, task);
+    if (process.running) {
+      process.enter(() => {
+        dispatch(replica, group, { operation, sink });
+      });
+    } else {
+      process.post(0, () => {
+        dispatch(replica, group, { operation, sink });
+      });
+    }
     return true;
   }
 
@@ -261,4 +259,19 @@ export class SimNode {
     this.#world.network.detach(this.id, this.#random.chance(1, 3));
     this.#witness.killed(this.disk.crashed());
   }
+}
+
+/** What the dispatcher does with a parsed command. */
+function dispatch(
+  replica: Replica,
+  group: GroupId,
+  { operation, sink }: { readonly operation: Operation; readonly sink: ReplySink },
+): void {
+  if (isWrite(operation)) {
+    replica.write(group, operation, sink);
+    return;
+  }
+  const reply = replica.tryRead(group, operation);
+  if (reply === undefined) replica.read(group, operation, sink);
+  else sink.resolve(reply);
 }

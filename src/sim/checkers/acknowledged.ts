@@ -9,24 +9,24 @@ import type { Checker, Step } from "./checker.ts";
 import { Violation } from "./checker.ts";
 
 /** What tells one write from all others, or null for those that nothing tells apart. */
-function identityOfOperation(operation: Operation): string | null {
+function identityOfOperation(operation: Operation): string | number | null {
   if (operation.kind === "set") return operation.value;
   if (operation.kind === "mset") return operation.values[0] ?? null;
-  if (operation.kind === "increment") return `+${operation.by}`;
+  if (operation.kind === "increment") return Number(operation.by);
   if (operation.kind === "expire") return `${operation.key}~${operation.expireMs}`;
   if (operation.kind !== "eval") return null;
   const [owner = "", ttlMs] = operation.args;
   return ttlMs === undefined ? `-${owner}` : `~${owner}/${ttlMs}`;
 }
 
-function identityOfAction(action: Action): string | null {
+function identityOfAction(action: Action): string | number | null {
   switch (action.kind) {
     case "acquire":
       return action.owner;
     case "put":
       return action.value;
     case "add":
-      return `+${action.by}`;
+      return action.by;
     case "release":
       return `-${action.owner}`;
     case "extend":
@@ -47,7 +47,7 @@ const REPEATABLE: ReadonlySet<Action["kind"]> = new Set<Action["kind"]>(["releas
 export class Acknowledged implements Checker {
   readonly name = "what is acknowledged is applied, what is refused is not";
   /** When each write was first applied by anybody, true time. */
-  readonly #applied = new Map<string, number>();
+  readonly #applied = new Map<string | number, number>();
   readonly #highest: number[];
 
   constructor(groups: number) {
