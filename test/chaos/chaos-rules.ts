@@ -1,11 +1,10 @@
 /** What holds whatever happens, as tests for a process that lives in a laboratory. */
-import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { RespError } from "../support/resp3-reader.ts";
 import { suite } from "../support/suite.ts";
 import { EXTEND, UNLOCK, until } from "../clients/support.ts";
 import { Prng } from "../../src/base/prng.ts";
-import type { Cluster, ClusterOptions } from "./cluster.ts";
+import type { ClusterOptions } from "./cluster.ts";
 import { table, withTrial, type Felt, type Trial, type TrialOptions } from "./experiment.ts";
 import { FAULT_KINDS, kill, pause } from "./faults.ts";
 import "./lab-rules.ts";
@@ -17,10 +16,6 @@ const SEED = Number(process.env["CHAOS_SEED"] ?? 1);
 const MINUTES = Number(process.env["CHAOS_MINUTES"] ?? 0);
 /** Kills of which the time without progress is measured. */
 const KILLS = 20;
-/** How long the nodes may take to find one another again, in ms. */
-const SETTLE_MS_MAX = 15_000;
-/** A node that was restarted votes for nobody for one lease. */
-const AFTER_RESTART_MS = 1_000;
 /** Segments of the log, filled ahead of their use, and the state. */
 const DISK_BYTES = 160 * 1024 * 1024;
 /** Rounds on one cluster, so that a history stays short enough to be judged. */
@@ -181,7 +176,7 @@ suite(
 
 /** Kills the leader of some group; how long the groups it led took no write, in ms. */
 async function failover({ cluster, meter }: Trial, random: Prng): Promise<number> {
-  const before = await settled(cluster);
+  const before = await cluster.settled();
   const victim = random.pick(before);
   const led = before.flatMap((leader, group) => (leader === victim ? [group] : []));
   const fault = kill(cluster, victim);
@@ -191,21 +186,6 @@ async function failover({ cluster, meter }: Trial, random: Prng): Promise<number
   const { byGroup } = window("close");
   await fault.heal();
   return Math.max(...led.map((group) => byGroup[group] ?? 0));
-}
-
-/** Waits until all nodes are together again and for a lease more; the leader of each group. */
-async function settled(cluster: Cluster): Promise<readonly number[]> {
-  await until(async () => {
-    const all = await Promise.all(cluster.nodes.map((node) => node.status()));
-    return all.every(({ nodes }) => nodes.every(({ connected }) => connected));
-  }, SETTLE_MS_MAX);
-  await sleep(AFTER_RESTART_MS);
-  let leaders: readonly number[] = [];
-  await until(async () => {
-    leaders = await cluster.leaders();
-    return leaders.every((leader) => leader !== 0);
-  }, SETTLE_MS_MAX);
-  return leaders;
 }
 
 suite(

@@ -5,7 +5,9 @@
 import { appendFileSync, mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { readStatus, type NodeStatus } from "../../src/commands/paxos-status.ts";
+import { until } from "../clients/support.ts";
 import { ManagedProcess, type Exit } from "../support/managed-process.ts";
 import { paxlockCommand, type LogLine } from "../support/paxlock-process.ts";
 import { RespClient } from "../support/resp-client.ts";
@@ -32,6 +34,11 @@ const START_MS_MAX = 30_000;
 const REPLY_MS_MAX = 15_000;
 /** A stop hands everything over first. */
 const STOP_MS_MAX = 20_000;
+
+/** How long the nodes may take to find one another again, in ms. */
+const SETTLE_MS_MAX = 15_000;
+/** Somewhat longer than the default of `--leader-lease`, in ms. */
+const LEASE_MS = 800;
 
 /** Where the logs of a failed run are kept, below the working directory. */
 export const KEPT_LOGS = join(".tmp", "chaos");
@@ -103,6 +110,25 @@ export class Cluster {
         leaders[group] = leader;
       }
     }
+    return leaders;
+  }
+
+  /**
+   * Waits until all nodes are together again and for a lease more, since a node that was restarted
+   * votes for nobody for one lease: what strikes a minority then finds a whole cluster. Resolves with
+   * the leader of each group.
+   */
+  async settled(): Promise<readonly number[]> {
+    await until(async () => {
+      const all = await Promise.all(this.nodes.map((node) => node.status()));
+      return all.every(({ nodes }) => nodes.every(({ connected }) => connected));
+    }, SETTLE_MS_MAX);
+    await sleep(LEASE_MS);
+    let leaders: readonly number[] = [];
+    await until(async () => {
+      leaders = await this.leaders();
+      return leaders.every((leader) => leader !== 0);
+    }, SETTLE_MS_MAX);
     return leaders;
   }
 

@@ -49,8 +49,8 @@ export interface TrialOptions extends ClusterOptions {
 
 /** How long a group may need to go on once everything is healed, in ms; past it, it hangs. */
 const RECOVERY_MS_MAX = 15_000;
-/** The load goes on for so long between two faults. */
-const CALM_MS = 700;
+/** A fault's consequences are watched for so long after it is healed. */
+const AFTER_MS = 500;
 
 /** Runs `body` under load, then stops it, reads everything once more and judges. */
 export async function withTrial(
@@ -74,7 +74,6 @@ export async function withTrial(
     try {
       try {
         assert.ok(await meter.all(RECOVERY_MS_MAX), "the cluster never began to work");
-        await sleep(CALM_MS);
         await body(trial);
         assert.ok(await meter.all(RECOVERY_MS_MAX), "a group hangs, although everything is healed");
       } finally {
@@ -123,7 +122,7 @@ async function sufferFrom({
   if (!(await meter.all(RECOVERY_MS_MAX))) {
     throw new Error(`a group hangs, although it is healed: ${description}`);
   }
-  await sleep(CALM_MS);
+  await sleep(AFTER_MS);
   const { answered: done, refused, unknown } = history.count(fromMs);
   const gapMs = Math.round(window("close").longest);
   const kinds = faults.map(({ kind }) => kind);
