@@ -32,7 +32,7 @@ const B21 = ballotOf(2, 1);
 /** Members as a text: `1 2 3?`, with a question mark behind who has no vote. */
 function members(text: string): Member[] {
   return text.split(" ").map((word) => ({
-    id: Number.parseInt(word, 10),
+    id: Number(word.replace("?", "")),
     voter: !word.endsWith("?"),
     address: "",
   }));
