@@ -14,6 +14,9 @@ export interface ReplicaContext {
   readonly tick: number;
   /** Ticks after which a request is given up. */
   readonly requestTicks: number;
+  /** Bytes of entries after which a group is checkpointed, and entries kept behind a checkpoint. */
+  readonly checkpointBytes: number;
+  readonly keptSlots: number;
   readonly outbound: Outbound;
   readonly load: Load;
   /** The next number of an entry that this start proposes. */

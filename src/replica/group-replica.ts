@@ -13,7 +13,7 @@
  */
 import { assert, present } from "../base/assert.ts";
 import type { GroupId, Millis, NodeId, Slot } from "../base/ids.ts";
-import { CATCH_UP_SLOTS_MAX, CHECKPOINT_LOG_BYTES, CHECKPOINT_ROWS } from "../base/limits.ts";
+import { CHECKPOINT_ROWS } from "../base/limits.ts";
 import type { StateWrite } from "../base/ports.ts";
 import type { Reply } from "../base/reply.ts";
 import type { Entry } from "../machine/entry.ts";
@@ -325,7 +325,7 @@ export class GroupReplica {
   /** Whether so much has changed that a checkpoint should be made. */
   get checkpointDue(): boolean {
     if (this.#machine.dirtyRows() >= CHECKPOINT_ROWS) return true;
-    return this.#bytesSinceCheckpoint >= CHECKPOINT_LOG_BYTES && this.behindCheckpoint;
+    return this.#bytesSinceCheckpoint >= this.#context.checkpointBytes && this.behindCheckpoint;
   }
 
   /** What changed since the last checkpoint, as bytes. At most `keepBytes` of the log are kept. */
@@ -341,7 +341,7 @@ export class GroupReplica {
     this.#bytesSinceCheckpoint = 0;
     const keep = this.#alone
       ? { operations: 0, bytes: 0 }
-      : { operations: CATCH_UP_SLOTS_MAX, bytes: keepBytes };
+      : { operations: this.#context.keptSlots, bytes: keepBytes };
     return {
       group: this.id,
       appliedSlot,

@@ -63,6 +63,10 @@ export interface ReplicaOptions {
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly timings?: ReplicaTimings;
+  /** Bytes of entries after which a group is checkpointed. Default `CHECKPOINT_LOG_BYTES`. */
+  readonly checkpointBytes?: number;
+  /** Entries kept behind a checkpoint for nodes that were away. Default `CATCH_UP_SLOTS_MAX`. */
+  readonly keptSlots?: number;
   /** An empty state for a group, for a snapshot to be put into. */
   readonly newMachine: (group: GroupId) => Machine;
   /** Called after answers were given, so that connections can be written once. */

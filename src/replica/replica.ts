@@ -18,6 +18,8 @@ import { assert, present } from "../base/assert.ts";
 import type { GroupId, Millis, NodeId } from "../base/ids.ts";
 import {
   BYTES_IN_FLIGHT_MAX,
+  CATCH_UP_SLOTS_MAX,
+  CHECKPOINT_LOG_BYTES,
   FORWARDED_BYTES_MAX,
   FORWARDED_NODE_OPERATIONS_MAX,
   OPERATIONS_IN_FLIGHT_MAX,
@@ -386,6 +388,8 @@ export class Replica {
 
   #makeContext(): ReplicaContext {
     const { self, boot } = this.#options;
+    const { checkpointBytes = CHECKPOINT_LOG_BYTES, keptSlots = CATCH_UP_SLOTS_MAX } =
+      this.#options;
     const ticker = this.#ticker;
     let proposals = 0;
     return {
@@ -397,6 +401,8 @@ export class Replica {
         return ticker.tick;
       },
       requestTicks: Math.max(1, Math.ceil(this.#timings.requestTimeoutMs / this.#timings.tickMs)),
+      checkpointBytes,
+      keptSlots,
       outbound: this.#outbound,
       load: this.#load,
       nextProposal: () => {
