@@ -47,8 +47,6 @@ export interface DiskTiming {
   /** One commit in so many takes {@link slowUs}; 0 is never. */
   readonly slowOdds: number;
   readonly slowUs: number;
-  /** The bytes of a log are reported so many times too large, so that small logs are cut. */
-  readonly logScale: number;
 }
 
 /** Whom the disk tells what has become durable, before the process knows. */
@@ -184,7 +182,7 @@ export class SimDisk {
   }
 
   logBytes(group: GroupId): number {
-    return this.#index.bytes(group) * this.#timing.logScale;
+    return this.#index.bytes(group);
   }
 
   state(group: GroupId): DurableState | undefined {

@@ -137,6 +137,8 @@ export class SimNode {
         clock,
         scheduler,
         timings: this.#timings(),
+        checkpointBytes: cluster.swarm.checkpointBytes,
+        keptSlots: cluster.swarm.keptSlots,
         newMachine: (group) =>
           observeMachine(group, newMachine(this.#machineParts(), group), this.#witness),
         onAnswered: () => undefined,

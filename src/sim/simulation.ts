@@ -174,7 +174,6 @@ export class Simulation implements World {
         mostUs: swarm.diskUsMost,
         slowOdds: swarm.slowDiskOdds,
         slowUs: 150_000,
-        logScale: swarm.logScale,
       },
       witness,
       checkMeta: (meta) => decodeGroupMeta(meta) !== null,

@@ -47,8 +47,9 @@ export interface Swarm {
   readonly doubleOdds: number;
   readonly diskUsMost: number;
   readonly slowDiskOdds: number;
-  /** Logs are cut as if they were so many times larger. */
-  readonly logScale: number;
+  /** Bytes of entries after which a group is checkpointed, and entries kept behind a checkpoint. */
+  readonly checkpointBytes: number;
+  readonly keptSlots: number;
   readonly turnUs: number;
   /** The rate of clocks is within this of true, which is what the nodes assume. */
   readonly driftPpm: number;
@@ -89,7 +90,8 @@ export function drawSwarm(random: Prng, given: Partial<Swarm>): Swarm {
     doubleOdds: network ? random.pick([0, 8, 50]) : 0,
     diskUsMost: random.pick([200, 1_000, 8_000]),
     slowDiskOdds: noisy.includes("disk") ? random.pick([0, 50]) : 0,
-    logScale: random.pick([1, 200, 2_000]),
+    checkpointBytes: random.pick([2_000, 20_000, 4_000_000]),
+    keptSlots: random.pick([0, 8, 200, 8_192]),
     turnUs: random.pick([0, 50, 300]),
     driftPpm: clock ? 20_000 : 0,
     driftFactor: 1,
