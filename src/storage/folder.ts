@@ -47,7 +47,7 @@ import {
 } from "./format.ts";
 import { segmentNumber } from "./log-segment.ts";
 import { isDamage, StorageOpenError } from "./open-error.ts";
-import { findDamage } from "./page-check.ts";
+import { findDamage, LMDB_MAGIC, LMDB_VERSION } from "./page-check.ts";
 
 export interface StorageOptions {
   /** Absolute or relative to the working directory; created if missing. */
@@ -144,10 +144,18 @@ function checkFiles(directory: string): void {
     if (strange === undefined) return;
     throw notOurs(directory, `it has no ${DATA_FILE}, but other files, such as ${strange}`);
   }
-  if (size < HEAD_BYTES || head.readUInt32LE(MAGIC_PLACE) !== LMDB_MAGIC) {
+  const isLmdb = size >= HEAD_BYTES && head.readUInt32LE(MAGIC_PLACE) === LMDB_MAGIC;
+  if (!isLmdb) {
     throw notOurs(
       directory,
       `its ${DATA_FILE} is not a Paxlock data file, or its beginning is damaged: then restore it from a backup`,
+    );
+  }
+  if (head.readUInt16LE(VERSION_PLACE) !== LMDB_VERSION) {
+    throw new StorageOpenError(
+      "newer-format",
+      `the data folder ${directory} is damaged, or was written by another version of LMDB; ` +
+        "restore it from a backup, or use the version of Paxlock that wrote it",
     );
   }
 }
@@ -192,13 +200,6 @@ function open(directory: string): Root {
   try {
     return openRoot(directory, MAXIMUM_GROUPS);
   } catch (thrown) {
-    const { code } = thrown as { code?: unknown };
-    if (code === MDB_VERSION_MISMATCH) {
-      throw new StorageOpenError(
-        "newer-format",
-        `the data folder ${directory} was written by another version of LMDB; use the version of Paxlock that wrote it`,
-      );
-    }
     throw unusable(directory, thrown);
   }
 }
@@ -208,7 +209,10 @@ function check(root: Root, { directory, expect }: StorageOptions): FolderMeta | 
   const table = openTable(root, "folder", false);
   if (table === null) {
     if (statistics(root, "entryCount") === 0) return null;
-    throw notOurs(directory, `its ${DATA_FILE} belongs to another program`);
+    throw notOurs(
+      directory,
+      `its ${DATA_FILE} belongs to another program, or is damaged: then restore it from a backup`,
+    );
   }
   const bytes = table.getBinary(META_KEY);
   const decoded = bytes === undefined ? null : decodeFolderMeta(bytes);
@@ -411,5 +415,4 @@ const HEAD_BYTES = 32;
 
 /** Of an LMDB file: in the head of its first page, after the page's own head of 24 bytes. */
 const MAGIC_PLACE = 24;
-const LMDB_MAGIC = 0xbeefc0de;
-const MDB_VERSION_MISMATCH = -30794;
+const VERSION_PLACE = 28;

@@ -41,7 +41,7 @@ import {
 import type { LogIndex } from "./log-index.ts";
 import { clearUnfinished } from "./log-reader.ts";
 import { frameSeed, SEGMENT_HEAD_BYTES, segmentNumber } from "./log-segment.ts";
-import { LogWriter } from "./log-writer.ts";
+import { LogWriter, type LogWriterOptions } from "./log-writer.ts";
 import { scan, type LmdbRecovery, type Scan } from "./recovery.ts";
 import { SegmentFiles } from "./segment-files.ts";
 import { Install, SnapshotReader } from "./snapshots.ts";
@@ -102,7 +102,7 @@ export async function openStorage(options: StorageOptions): Promise<OpenedStorag
     const position = files.isReady(read.logEnd.segment)
       ? Math.max(read.logEnd.position, SEGMENT_HEAD_BYTES)
       : read.logEnd.position;
-    const log = new LogWriter({
+    const log = {
       thread: threads.log,
       files,
       index: read.index,
@@ -111,7 +111,7 @@ export async function openStorage(options: StorageOptions): Promise<OpenedStorag
       firstSegment: read.logHead.firstSegment,
       end: { ...read.logEnd, position },
       promises: read.promises,
-    });
+    };
     const storage = new LmdbStorage({ folder, read, files, log, threads });
     return { storage, recovery: read.recovery, meta, boot };
   } catch (thrown) {
@@ -179,8 +179,12 @@ interface Parts {
   readonly folder: OpenFolder;
   readonly read: Scan;
   readonly files: SegmentFiles;
-  readonly log: LogWriter;
+  readonly log: Omit<LogWriterOptions, "onBegun">;
   readonly threads: { readonly log: WorkThread; readonly state: WorkThread };
+}
+
+function nothing(): void {
+  // For writes whose failure leaves everything as it was.
 }
 
 /** {@link Storage} in a folder; made by {@link openStorage}. */
@@ -216,7 +220,15 @@ export class LmdbStorage implements Storage {
     this.#recovery = read.recovery;
     this.#index = read.index;
     this.#files = parts.files;
-    this.#log = parts.log;
+    this.#log = new LogWriter({
+      ...parts.log,
+      // A segment that goes missing is missed from then on, also before the next checkpoint.
+      onBegun: () => {
+        this.#state.run((writer) => {
+          listLogHead(writer, this.#log.head);
+        }, nothing);
+      },
+    });
     this.#threads = [parts.threads.log, parts.threads.state];
     this.#sides = [...read.sides];
     this.#peers = new Map(read.peers);
@@ -380,12 +392,9 @@ export class LmdbStorage implements Storage {
 
   /** A failure leaves rows that nobody reads; they go at the next start or install. */
   #clear(group: GroupId, side: Side): void {
-    this.#state.run(
-      (writer) => {
-        listClear(writer, { group, side });
-      },
-      () => undefined,
-    );
+    this.#state.run((writer) => {
+      listClear(writer, { group, side });
+    }, nothing);
   }
 
   #endRecovery(): Promise<void> {

@@ -22,8 +22,8 @@
  * so is one that is followed by anything.
  *
  * What cannot be told: a disk that gives back zeros for the last frame it had acknowledged. What the
- * folder's `log` value says (`format.ts`) finds that out for all but the turns between the last
- * checkpoint and a crash; a clean stop brings it up to date.
+ * folder's `log` value says (`format.ts`) finds that out for all but the turns behind the last
+ * checkpoint, or the beginning of the last segment, before a crash; a clean stop brings it up to date.
  */
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { crc32c } from "../base/crc32c.ts";

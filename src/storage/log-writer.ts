@@ -33,6 +33,8 @@ export interface LogWriterOptions {
   readonly end: LogEnd;
   /** By group; 0 where there is none. */
   readonly promises: readonly Ballot[];
+  /** Called when a segment has got its first turn. */
+  readonly onBegun: () => void;
 }
 
 export class LogWriter {
@@ -42,6 +44,7 @@ export class LogWriter {
   readonly #seed: number;
   readonly #segmentBytes: number;
   readonly #promises: Ballot[];
+  readonly #onBegun: () => void;
   /** The first sequence of each segment that has turns, oldest first. */
   readonly #firstSequences: Map<number, number>;
   #firstSegment: number;
@@ -61,6 +64,7 @@ export class LogWriter {
     this.#seed = options.seed;
     this.#segmentBytes = options.segmentBytes;
     this.#promises = [...options.promises];
+    this.#onBegun = options.onBegun;
     this.#firstSequences = new Map(end.firstSequences);
     this.#firstSegment = options.firstSegment;
     this.#segment = end.segment;
@@ -156,6 +160,7 @@ export class LogWriter {
         if (!this.#firstSequences.has(segment)) {
           this.#firstSequences.set(segment, this.#sequence);
           this.#files.prepare(segment + 1);
+          this.#onBegun();
         }
         for (const { group, ballot } of commit.promises) this.#promises[group] = ballot;
         if (carriedFrom !== null) this.#index.move(carriedFrom, segment);

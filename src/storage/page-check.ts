@@ -2,7 +2,8 @@
  * Looks over the pages of a data file before LMDB does.
  *
  * LMDB trusts its pages: a damaged one can end the process with a failed assertion or a signal, or
- * let it pass over what hung on the page. So the trees are walked here first, by the file's own
+ * let it pass over what hung on the page; and its package ends the process with a signal where LMDB
+ * itself would say that a file is none of its own. So the trees are walked here first, by the file's own
  * format (that of LMDB's data version 2, little endian):
  *
  * ```
@@ -24,23 +25,33 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
+/** In each of the two first pages, behind the page's own head. */
+export const LMDB_MAGIC = 0xbeefc0de;
+/** Of the format of the file, in the two bytes behind that. */
+export const LMDB_VERSION = 2;
+
 const HEAD_BYTES = 24;
 const NODE_HEAD_BYTES = 8;
 const TABLE_BYTES = 48;
+/** Where pages 0 and 1 have their tables. */
+const FREE_TABLE = 48;
+const TABLES_TABLE = FREE_TABLE + TABLE_BYTES;
 const LARGE_BYTES = 24;
 const META_BYTES = 160;
-const MAGIC = 0xbeefc0de;
-const DATA_VERSION = 2;
 const VERSION_MASK = 0xffff;
 const META_PAGES = 2;
 
 const BRANCH = 0x01;
 const LEAF = 0x02;
 const LARGE = 0x04;
-const KIND_MASK = BRANCH | LEAF | LARGE | 0x08 | 0x20 | 0x40;
+const META = 0x08;
+const KIND_MASK = BRANCH | LEAF | LARGE | META | 0x20 | 0x40;
 
 const LARGE_VALUE = 0x01;
 const TABLE_VALUE = 0x02;
+
+/** Tells LMDB's package how the last transaction was flushed; means nothing here. */
+const SYNC_FLAG = 0x1000;
 
 const NO_PAGE = 0xffff_ffff_ffff_ffffn;
 
@@ -61,8 +72,8 @@ interface TableRecord {
 }
 
 /**
- * What is wrong with the pages of a data file that no process writes to, or null. A file that is not
- * there, or not LMDB's of this data version, is not looked at: to say so is left to who opens it.
+ * What is wrong with the pages of a data file of LMDB's that no process writes to, or null. A file that
+ * is not there, or empty, is a new one.
  */
 export function findDamage(path: string): string | null {
   let file: number;
@@ -72,8 +83,7 @@ export function findDamage(path: string): string | null {
     return null;
   }
   try {
-    const pages = new Pages(file);
-    if (pages.known) pages.check();
+    if (fstatSync(file).size > 0) new Pages(file).check();
     return null;
   } catch (thrown) {
     if (thrown instanceof Damage) return thrown.message;
@@ -84,8 +94,6 @@ export function findDamage(path: string): string | null {
 }
 
 class Pages {
-  /** Whether this is a file of LMDB's of the data version that is known here. */
-  readonly known: boolean;
   readonly #file: number;
   readonly #size: number;
   #pageBytes = 0;
@@ -99,10 +107,6 @@ class Pages {
   constructor(file: number) {
     this.#file = file;
     this.#size = fstatSync(file).size;
-    const head = this.#size < META_BYTES ? null : this.#read(0, META_BYTES);
-    this.known =
-      head?.readUInt32LE(HEAD_BYTES) === MAGIC &&
-      (head.readUInt32LE(HEAD_BYTES + 4) & VERSION_MASK) === DATA_VERSION;
   }
 
   check(): void {
@@ -111,8 +115,8 @@ class Pages {
     this.#transaction = meta.readBigUInt64LE(152);
     if (this.#lastPage > this.#size) throw new Damage("its first pages name pages beyond its end");
     this.#used = new Uint8Array(this.#lastPage + 1);
-    this.#table(readTable(meta, 48), true);
-    this.#table(readTable(meta, 48 + TABLE_BYTES), false);
+    this.#table(readTable(meta, FREE_TABLE), true);
+    this.#table(readTable(meta, TABLES_TABLE), false);
     for (const list of this.#free) this.#checkFree(list);
   }
 
@@ -125,11 +129,24 @@ class Pages {
     [first, second].forEach((meta, place) => {
       const transaction = meta.readBigUInt64LE(152);
       const intact =
-        meta.readUInt32LE(HEAD_BYTES) === MAGIC &&
+        numberAt(meta, 0) === place &&
+        (meta.readUInt16LE(18) & KIND_MASK) === META &&
+        meta.readUInt32LE(HEAD_BYTES) === LMDB_MAGIC &&
+        (meta.readUInt32LE(HEAD_BYTES + 4) & VERSION_MASK) === LMDB_VERSION &&
         (transaction === 0n || Number(transaction & 1n) === place);
       if (!intact) throw new Damage(`page ${place} is damaged`);
     });
-    return first.readBigUInt64LE(152) > second.readBigUInt64LE(152) ? first : second;
+    // The size of pages and the flags never change, and LMDB would go by a damaged copy of them.
+    for (const table of [FREE_TABLE, TABLES_TABLE]) {
+      const changed =
+        first.readUInt32LE(table) !== second.readUInt32LE(table) ||
+        ((first.readUInt16LE(table + 4) ^ second.readUInt16LE(table + 4)) & ~SYNC_FLAG) !== 0;
+      if (changed) throw new Damage("page 0 or page 1 is damaged");
+    }
+    const ahead = first.readBigUInt64LE(152) - second.readBigUInt64LE(152);
+    // Transactions take the two in turn.
+    if (ahead > 1n || ahead < -1n) throw new Damage("page 0 or page 1 is damaged");
+    return ahead > 0n ? first : second;
   }
 
   #table(table: TableRecord, listsFree: boolean): void {

@@ -125,6 +125,25 @@ suite(
         assert.match(message, /has format 7, .* reads 2/);
       }));
 
+    test("a data file of another version of LMDB, or less than two pages of one, is refused", () =>
+      withFolder(async (directory) => {
+        await create(directory);
+        const path = join(directory, "data.mdb");
+        const whole = readFileSync(path);
+        const other = Buffer.from(whole);
+        other.writeUInt32LE(3, 28);
+        writeFileSync(path, other);
+
+        const { code, message } = await refusal(directory);
+
+        assert.is(code, "newer-format");
+        assert.match(message, /another version of LMDB; restore .* or use the version of Paxlock/);
+        for (const bytes of [1, 31, 32, 100, 160, 4_096, 4_200]) {
+          writeFileSync(path, whole.subarray(0, bytes));
+          assert.match((await refusal(directory)).message, /damaged.* restore/, `${bytes} bytes`);
+        }
+      }));
+
     test("a folder of format 1 is refused with what to do", () =>
       withFolder(async (directory) => {
         await create(directory);

@@ -99,14 +99,38 @@ suite(
         }
       }));
 
-    test("a file that is not there, empty or not LMDB's is not looked at", () =>
+    test("a flipped bit in the first two pages is found where LMDB would go by it", () =>
+      withFolder(async (directory) => {
+        await write(directory, 50);
+        const path = join(directory, FILE);
+        const copy = join(dirname(directory), "copy.mdb");
+        const whole = readFileSync(path);
+        const transactions = [0, 1].map((page) => whole.readBigUInt64LE(page * PAGE_BYTES + 152));
+        const older = (transactions[0] ?? 0n) < (transactions[1] ?? 0n) ? 0 : 1;
+        // Kind of page, magic, version, size of pages, flags of both tables.
+        const both = [18, 24, 28, 29, 48, 49, 52, 53, 100, 101];
+        const places = [0, 1].flatMap((page) => both.map((place) => page * PAGE_BYTES + place));
+        // An older transaction that passes for the newest one.
+        places.push(older * PAGE_BYTES + 153, older * PAGE_BYTES + 159);
+        for (const at of places) {
+          const bit = at % PAGE_BYTES === 18 ? 3 : at % 8;
+          const bytes = Buffer.from(whole);
+          bytes[at] = (bytes[at] ?? 0) ^ (1 << bit);
+          writeFileSync(copy, bytes);
+          assert.ok(findDamage(copy) !== null, `byte ${at}, bit ${bit}`);
+        }
+      }));
+
+    test("a file that is not there or empty is a new one, and one that is not LMDB's is damaged", () =>
       withFolder(async (directory) => {
         await write(directory, 1);
         const path = join(directory, FILE);
         assert.is(findDamage(`${path}.not`), null);
-        for (const bytes of [Buffer.alloc(0), Buffer.alloc(20_000, "text")]) {
-          writeFileSync(path, bytes);
-          assert.is(findDamage(path), null);
+        writeFileSync(path, "");
+        assert.is(findDamage(path), null);
+        for (const bytes of [1, 100, 159, 20_000]) {
+          writeFileSync(path, Buffer.alloc(bytes, "text"));
+          assert.ok(findDamage(path) !== null, `${bytes} bytes`);
         }
       }));
   },
