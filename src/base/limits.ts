@@ -146,13 +146,17 @@ export const LOG_CARRIED_BYTES_MAX = 1024 * 1024;
 // --- checkpoints ---------------------------------------------------------------------------------
 
 /**
- * Changed rows after which a group is checkpointed with the next commit. More rows share more of the
- * pages they are on, and a lock that comes and goes in between costs no row at all; fewer hold up the
- * commit that carries them for a shorter time (some 10 ms for rows that lie together, 25 scattered).
+ * Changed rows after which a group is checkpointed. More rows share more of the pages they are on, and
+ * a lock that comes and goes in between costs no row at all; fewer hold up the event loop, which takes
+ * the rows, for a shorter time. Scattered over a million locks: 1,024 rows stop it for 0.7 ms and cost
+ * the thread of the state 37 µs each, 4,096 for 4 ms and 25 µs, 16,384 for 20 ms and 18 µs.
  */
 export const CHECKPOINT_ROWS = 4096;
 
-/** Log bytes of a group after which it is checkpointed even if little of it is still alive. */
+/**
+ * Log bytes of a group after which it is checkpointed even if little of it is still alive: such a
+ * checkpoint is short, and it bounds what a start reads and applies again.
+ */
 export const CHECKPOINT_LOG_BYTES = 4 * 1024 * 1024;
 
 // --- time ----------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ const layers = [
     rank: 3,
     pure: false,
     packages: ["lmdb"],
-    holds: "durable log and state on LMDB",
+    holds: "durable log in files, state on LMDB",
   },
   { folder: "replica", rank: 3, pure: false, ports: true, holds: "runs effects in order" },
   { folder: "server", rank: 4, pure: false, holds: "the RESP front door" },
