@@ -35,7 +35,7 @@ function entryOf(count: number): Uint8Array {
     nowMs: 86_400_000,
     wallMs: 1_790_000_000_000,
     operations: Array.from({ length: count }, () => acquire),
-    proposal: { node: 2, boot: 12, number: SLOT },
+    proposal: { node: 2, boot: 12, number: SLOT, after: 0 },
     origins: NO_ORIGINS,
   });
 }

@@ -15,10 +15,16 @@ export const ENTRY_BYTES_MAX = 1024 * 1024;
 export const ENTRY_OPERATIONS_MAX = 4096;
 
 /**
- * Open slots of a group. The disk takes one commit at a time; a second slot gathers while the first
- * is being written, and more would only make smaller batches.
+ * Open slots of a group with several nodes: an entry need not wait until the one before it has been to
+ * the others and back, and a leader that is cut off piles up no more than these.
  */
-export const WINDOW_SLOTS = 2;
+export const WINDOW_SLOTS = 8;
+
+/**
+ * Open slots of a group of one node. The disk takes one commit at a time; a second slot gathers while
+ * the first is being written, and more would only make smaller batches.
+ */
+export const LONE_WINDOW_SLOTS = 2;
 
 /** Writes of all clients between being read and being answered; past it they are told to retry. */
 export const OPERATIONS_IN_FLIGHT_MAX = 1_000_000;

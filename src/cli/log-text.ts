@@ -2,7 +2,7 @@
 import { unreachable } from "../base/assert.ts";
 import type { GroupId, Slot } from "../base/ids.ts";
 import type { AcceptedRecord, Recovery } from "../base/ports.ts";
-import type { OperationOrigin } from "../machine/entry.ts";
+import type { OperationOrigin, Proposal } from "../machine/entry.ts";
 import type { Operation } from "../machine/operation.ts";
 import { describeBallot } from "../paxos/ballot.ts";
 import type { Member } from "../paxos/membership.ts";
@@ -53,7 +53,7 @@ export type RecordValue =
       /** Group time and the leader's wall clock. */
       readonly nowMs: number;
       readonly wall: string;
-      /** `node.boot.number`, or null from a node alone. */
+      /** `node.boot.number`, ` after ` the number it builds on; null from a node alone. */
       readonly proposal: string | null;
       readonly operations: readonly string[];
     }
@@ -130,11 +130,16 @@ function valueOf(bytes: Uint8Array): RecordValue {
     kind: "entry",
     nowMs,
     wall: new Date(wallMs).toISOString(),
-    proposal: proposal === null ? null : `${proposal.node}.${proposal.boot}.${proposal.number}`,
+    proposal: proposal === null ? null : proposalText(proposal),
     operations: operations.map((operation, index) =>
       operationText(operation, originOf.get(index) ?? null),
     ),
   };
+}
+
+function proposalText({ node, boot, number, after }: Proposal): string {
+  const name = `${node}.${boot}.${number}`;
+  return after === 0 ? name : `${name} after ${after}`;
 }
 
 /** A line as a person reads it; operations stand below their record. */

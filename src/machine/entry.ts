@@ -10,12 +10,29 @@ import type { Operation } from "./operation.ts";
  * proposed value unlike every other, so that whoever lost the lead can tell by the bytes that were
  * chosen whether its own batch was.
  */
-export interface Proposal {
+export interface ProposalName {
   readonly node: NodeId;
   /** Counts the starts of the node's data folder. */
   readonly boot: number;
-  /** Counts the proposals of this start. */
+  /** Counts the proposals of this start, from 1. */
   readonly number: number;
+}
+
+/**
+ * A proposal and the one it builds on. A leader proposes entries while earlier ones are open, and the
+ * next leader may find a later one alone: what came first in a pipeline would then be executed last.
+ *
+ *     proposed   … 7 ◀── 8 ◀── 9        chosen   … 7  no-op  9        9 is void: 8 is not before it
+ *
+ * So an entry names the proposal right before it that is open, and is void where that one was not
+ * executed last.
+ */
+export interface Proposal extends ProposalName {
+  /**
+   * The number of the proposal of the same node and start that must have been executed last. 0 where
+   * nothing of this leader was open when it proposed: all that came before was decided.
+   */
+  readonly after: number;
 }
 
 /**

@@ -5,7 +5,11 @@
  * every replica, whether it applied all of them or began from a checkpoint at any slot. What may
  * differ between replicas is said where it stands (counters of hits and expired keys).
  *
- * When an entry is applied, in this order:
+ * An entry whose predecessor is not the last one that was executed is **void**, see {@link Proposal}:
+ * nothing of it happens, not even to group time. Its stamp is that of a leader whose successors have
+ * gone on without it, so a lease that one of them granted would be cut short by it.
+ *
+ * When any other entry is applied, in this order:
  * 1. Up to `EXPIRED_PER_ENTRY_MAX` due keys go, earliest deadline first.
  * 2. The operations run in turn. A key one of them touches that is still due goes before: so no
  *    operation can tell that others are waiting to be taken away, except DBSIZE and RANDOMKEY. A
@@ -21,7 +25,7 @@ import {
 import type { Reply } from "../base/reply.ts";
 import { errorReply, OK } from "../base/reply.ts";
 import { Digest } from "./digest.ts";
-import type { Entry, OperationOrigin } from "./entry.ts";
+import type { Entry, OperationOrigin, ProposalName } from "./entry.ts";
 import { SCRIPT_BODY_NEEDED, TOO_MANY_SCRIPTS } from "./errors.ts";
 import { execute } from "./execute.ts";
 import { Keyspace } from "./keyspace/keyspace.ts";
@@ -95,6 +99,8 @@ export class Machine {
   readonly #environment: ScriptEnvironment;
   #nowMs: Millis = 0;
   #appliedSlot: Slot = 0;
+  /** The newest proposal that was executed. */
+  #lastProposal: ProposalName | null = null;
   /** What the restore that is under way began with. */
   #restoring: MachineMeta | null = null;
   readonly #expiredPerEntryMax: number;
@@ -150,17 +156,32 @@ export class Machine {
     return this.#scripts.size;
   }
 
+  /** Whether the entry, were it the next to be applied, would do nothing: others took its turn. */
+  isVoid({ proposal }: Entry): boolean {
+    if (proposal === null || proposal.after === 0) return false;
+    const last = this.#lastProposal;
+    if (last?.number !== proposal.after) return true;
+    return last.node !== proposal.node || last.boot !== proposal.boot;
+  }
+
   /**
-   * Applies the entry of a slot and returns one reply per operation. Slots ascend; those that carry
-   * no entry may be left out. `reads`, in order of their places, run between the operations.
+   * Applies the entry of a slot and returns one reply per operation, none of a void entry. Slots
+   * ascend; those that carry no entry may be left out. `reads`, in order of their places, run between
+   * the operations; a void entry has none.
    */
   apply(entry: Entry, slot: Slot, reads: readonly PlacedRead[] = NO_READS): Reply[] {
     assert(this.#restoring === null, "a restore must be finished first");
     assert(slot > this.#appliedSlot, "slots are applied in order, each once");
+    if (this.isVoid(entry)) {
+      assert(reads.length === 0, "nothing is read at a place in a void entry");
+      this.#appliedSlot = slot;
+      return [];
+    }
     assert(entry.nowMs >= this.#nowMs, "group time never goes back");
     assert(Number.isSafeInteger(entry.nowMs), "stamps are whole milliseconds");
     this.#appliedSlot = slot;
     this.#nowMs = entry.nowMs;
+    if (entry.proposal !== null) this.#lastProposal = entry.proposal;
     this.#keyspace.begin(entry, false);
     this.#keyspace.expireDue(this.#expiredPerEntryMax);
     const { operations, origins } = entry;
@@ -276,6 +297,7 @@ export class Machine {
     assert(this.#appliedSlot === 0 && this.#restoring === null, "only a new machine is restored");
     this.#restoring = meta;
     this.#nowMs = meta.nowMs;
+    this.#lastProposal = meta.lastProposal;
     this.#rows.next = meta.nextRow;
     this.#keyspace.restoreMeta(meta);
     this.#scripts.restoreFlushedBelow(meta.scriptsFlushedBelow);
@@ -322,6 +344,9 @@ export class Machine {
     const digest = new Digest();
     digest.addNumber(this.#nowMs);
     digest.addNumber(this.#rows.next);
+    digest.addNumber(this.#lastProposal?.node ?? 0);
+    digest.addNumber(this.#lastProposal?.boot ?? 0);
+    digest.addNumber(this.#lastProposal?.number ?? 0);
     this.#keyspace.digest(digest);
     this.#scripts.digest(digest);
     this.#replyWindows.digest(digest);
@@ -329,11 +354,13 @@ export class Machine {
   }
 
   #meta(): MachineMeta {
+    const last = this.#lastProposal;
     return {
       nowMs: this.#nowMs,
       nextRow: this.#rows.next,
       tokenEpoch: this.#keyspace.tokenEpoch,
       tokenCounter: this.#keyspace.tokenCounter,
+      lastProposal: last && { node: last.node, boot: last.boot, number: last.number },
       flushedBelow: [...this.#keyspace.flushedBelow],
       scriptsFlushedBelow: this.#scripts.flushedBelow,
       storedRows: this.#rows.storedRows,

@@ -7,6 +7,7 @@
  */
 import type { Millis, NodeId } from "../base/ids.ts";
 import type { Reply } from "../base/reply.ts";
+import type { ProposalName } from "./entry.ts";
 
 /** The fencing token: 16 bits of group changes and 48 of the group's grant counter. */
 export interface Token {
@@ -71,6 +72,8 @@ export interface MachineMeta {
   readonly tokenEpoch: number;
   /** The last grant counter handed out. */
   readonly tokenCounter: number;
+  /** The newest proposal that was executed, null before the first that had a name. */
+  readonly lastProposal: ProposalName | null;
   /** Per db (16): rows of that db with a lower id were flushed and may still lie on disk. */
   readonly flushedBelow: readonly number[];
   /** Script rows with a lower id were flushed and may still lie on disk. */

@@ -13,7 +13,7 @@
  */
 import { assert, present } from "../base/assert.ts";
 import type { GroupId, Millis, NodeId, Slot } from "../base/ids.ts";
-import { CHECKPOINT_ROWS } from "../base/limits.ts";
+import { CHECKPOINT_ROWS, LONE_WINDOW_SLOTS } from "../base/limits.ts";
 import type { StateWrite } from "../base/ports.ts";
 import type { Reply } from "../base/reply.ts";
 import type { Entry } from "../machine/entry.ts";
@@ -235,11 +235,7 @@ export class GroupReplica {
 
   // ── as leader ─────────────────────────────────────────────────────────────────────────────────
 
-  /**
-   * Proposes waiting batches as far as the window of open slots allows. With other nodes one at a time:
-   * of two open slots a new leader may find the second one alone, and what came later in a pipeline
-   * would be executed without what came before.
-   */
+  /** Proposes waiting batches as far as the window of open slots allows. */
   propose(): void {
     while (this.#proposals.hasWaiting && this.#mayPropose()) {
       const nowMs = this.#time.nowMs();
@@ -250,7 +246,7 @@ export class GroupReplica {
 
   #mayPropose(): boolean {
     if (!this.leads || !this.paxos.canPropose()) return false;
-    return this.#alone || !this.#proposals.hasInFlight;
+    return !this.#alone || this.#proposals.inFlight < LONE_WINDOW_SLOTS;
   }
 
   /** Begins a round of heartbeats for the reads that wait for one, and answers those whose is over. */
@@ -280,8 +276,8 @@ export class GroupReplica {
 
   /** Sees to it that an entry carries the time forward. */
   carryTime(): void {
-    const { hasWaiting, hasInFlight } = this.#proposals;
-    if (this.leads && !hasWaiting && !hasInFlight) this.#proposals.building();
+    const { hasWaiting, inFlight } = this.#proposals;
+    if (this.leads && !hasWaiting && inFlight === 0) this.#proposals.building();
   }
 
   // ── what is decided ───────────────────────────────────────────────────────────────────────────
@@ -311,6 +307,7 @@ export class GroupReplica {
     this.#leader = effect.leader ?? 0;
     this.serving.leader = this.#leader;
     this.#time.stop();
+    this.#proposals.reignChanged();
     if (effect.role === "leader") this.#takeOver();
     else this.#follow(led);
   }
@@ -386,11 +383,13 @@ export class GroupReplica {
   #applyFlight(flight: InFlight, { slot, value }: Decided): void {
     const { batch, entry, bytes } = flight;
     if (bytes === value || sameBytes(bytes, value)) {
-      this.#answer(batch, this.#machine.apply(entry, slot, batch.reads));
-      return;
+      if (!this.#machine.isVoid(entry)) {
+        this.#answer(batch, this.#machine.apply(entry, slot, batch.reads));
+        return;
+      }
     }
     this.#machine.apply(this.#decode(value), slot);
-    this.#proposals.lose(batch);
+    this.#proposals.lose(flight);
   }
 
   #membersAre(members: readonly Member[]): void {

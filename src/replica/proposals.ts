@@ -6,6 +6,9 @@
  *        └──────────── this node leads (again) ────────────┤
  *                                                          └─▶ it does not: to the next leader
  *
+ * Several may be in flight: each names the one before it and is void without it, see `Proposal`. So
+ * when one is lost, all behind it are.
+ *
  * Lost batches go on only when no slot of a batch of this node is undecided any more: until then an
  * earlier one may still turn out to have been executed, or not.
  */
@@ -13,7 +16,7 @@ import { present } from "../base/assert.ts";
 import type { Millis, Slot, WallMillis } from "../base/ids.ts";
 import { ENTRY_BYTES_MAX, ENTRY_OPERATIONS_MAX } from "../base/limits.ts";
 import type { Reply } from "../base/reply.ts";
-import type { Entry } from "../machine/entry.ts";
+import type { Entry, Proposal } from "../machine/entry.ts";
 import { NO_ORIGINS } from "../machine/entry.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { EvalOperation } from "../machine/operation.ts";
@@ -48,6 +51,8 @@ export class Proposals {
   #lost: Batch[] = [];
   /** The youngest batch in flight. */
   #lastProposed: Batch | null = null;
+  /** The number of the youngest proposal of this reign while it is in flight, else 0. */
+  #openNumber = 0;
   /** Batches in flight that may change which scripts the group has. */
   #scriptChangesInFlight = 0;
 
@@ -63,8 +68,9 @@ export class Proposals {
     return this.#waiting.length > 0;
   }
 
-  get hasInFlight(): boolean {
-    return this.#inFlight.size > 0;
+  /** How many slots were proposed here and are not decided. */
+  get inFlight(): number {
+    return this.#inFlight.size;
   }
 
   get hasLost(): boolean {
@@ -114,12 +120,12 @@ export class Proposals {
     this.#stripScripts(batch, machine);
     if (batch.changesScripts) this.#scriptChangesInFlight += 1;
     this.#lastProposed = batch;
-    const { self, boot } = this.#context;
+    const proposal = stamp.named ? this.#nextName() : null;
     const entry: Entry = {
       nowMs: stamp.nowMs,
       wallMs: stamp.wallMs,
       operations: batch.operations,
-      proposal: stamp.named ? { node: self, boot, number: this.#context.nextProposal() } : null,
+      proposal,
       origins: batch.origins.length === 0 ? NO_ORIGINS : batch.origins,
     };
     const bytes = encodeEntry(entry);
@@ -131,22 +137,36 @@ export class Proposals {
     const flight = this.#inFlight.get(slot);
     if (flight === undefined) return undefined;
     this.#inFlight.delete(slot);
-    this.#left(flight.batch);
+    this.#left(flight);
     return flight;
   }
 
-  /** Another value was chosen for the slot of a batch. */
-  lose(batch: Batch): void {
-    this.#lost.push(batch);
+  /** A batch was not executed and will not be: neither will those that were proposed behind it. */
+  lose(flight: InFlight): void {
+    this.#lost.push(flight.batch);
+    let lost = flight.entry.proposal?.number ?? 0;
+    for (const [slot, next] of this.#inFlight) {
+      const { proposal } = next.entry;
+      if (proposal === null || proposal.after === 0 || proposal.after !== lost) return;
+      lost = proposal.number;
+      this.#inFlight.delete(slot);
+      this.#left(next);
+      this.#lost.push(next.batch);
+    }
+  }
+
+  /** This node begins or ceases to lead: what it proposes next builds on what was decided till then. */
+  reignChanged(): void {
+    this.#openNumber = 0;
   }
 
   /** What was decided up to `slot` is not known here, one by one. */
   forgetThrough(slot: Slot): void {
-    for (const [open, { batch }] of this.#inFlight) {
+    for (const [open, flight] of this.#inFlight) {
       if (open > slot) continue;
       this.#inFlight.delete(open);
-      this.#left(batch);
-      batch.forget(UNDECIDED_IN_TIME);
+      this.#left(flight);
+      flight.batch.forget(UNDECIDED_IN_TIME);
     }
   }
 
@@ -202,9 +222,19 @@ export class Proposals {
     batch.refuse(reply);
   }
 
+  /** Names a proposal, and the open one that it builds on. */
+  #nextName(): Proposal {
+    const { self, boot } = this.#context;
+    const number = this.#context.nextProposal();
+    const after = this.#openNumber;
+    this.#openNumber = number;
+    return { node: self, boot, number, after };
+  }
+
   /** The batch is no longer in flight. */
-  #left(batch: Batch): void {
+  #left({ batch, entry }: InFlight): void {
     if (this.#lastProposed === batch) this.#lastProposed = null;
+    if (entry.proposal?.number === this.#openNumber) this.#openNumber = 0;
     if (batch.changesScripts) this.#scriptChangesInFlight -= 1;
     this.#context.load.remove(batch.operations.length, batch.bytes);
   }

@@ -6,14 +6,24 @@
 import type { GroupId, Slot } from "../base/ids.ts";
 import type { Reply } from "../base/reply.ts";
 import type { Entry } from "../machine/entry.ts";
+import { NO_ORIGINS } from "../machine/entry.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Effect } from "../paxos/effects.ts";
 import type { PaxosGroup } from "../paxos/group.ts";
 
+/** What a machine has applied. */
+export interface Applied {
+  readonly entry: Entry;
+  readonly isVoid: boolean;
+  readonly replies: readonly Reply[];
+  readonly machine: Machine;
+}
+
 export interface GroupWitness {
   proposed(group: GroupId, slot: Slot, value: Uint8Array): void;
   effect(group: GroupId, effect: Effect): void;
-  applied(group: GroupId, slot: Slot, entry: Entry, replies: readonly Reply[], of: Machine): void;
+  /** A void entry is told without its operations: it did nothing. */
+  applied(group: GroupId, slot: Slot, applied: Applied): void;
 }
 
 export function observePaxos(group: GroupId, paxos: PaxosGroup, witness: GroupWitness): void {
@@ -34,8 +44,10 @@ export function observePaxos(group: GroupId, paxos: PaxosGroup, witness: GroupWi
 export function observeMachine(group: GroupId, machine: Machine, witness: GroupWitness): Machine {
   const apply = machine.apply.bind(machine);
   machine.apply = (entry, slot, reads) => {
+    const isVoid = machine.isVoid(entry);
     const replies = apply(entry, slot, reads);
-    witness.applied(group, slot, entry, replies, machine);
+    const done = isVoid ? { ...entry, operations: [], origins: NO_ORIGINS } : entry;
+    witness.applied(group, slot, { entry: done, isVoid, replies, machine });
     return replies;
   };
   return machine;

@@ -298,11 +298,13 @@ export class Simulation implements World {
           if (effect.role === "leader") this.tally.add("leader changes");
         }
       },
-      applied: (group, slot, entry, replies, machine) => {
-        this.line("apply", id, group, slot, entry.operations.length);
-        this.tally.add("operations applied", entry.operations.length);
+      applied: (group, slot, applied) => {
+        const { operations } = applied.entry;
+        this.line("apply", id, group, slot, operations.length);
+        this.tally.add("operations applied", operations.length);
+        if (applied.isVoid) this.tally.add("void entries");
         const nowMs = this.events.nowMs;
-        this.step({ kind: "applied", node: id, group, slot, entry, replies, machine, nowMs });
+        this.step({ kind: "applied", node: id, group, slot, ...applied, nowMs });
       },
       restored: (group) => {
         this.#restored(node(), group);

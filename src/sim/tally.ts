@@ -8,6 +8,7 @@ const KINDS = [
   "timed out",
   "slots decided",
   "operations applied",
+  "void entries",
   "leader changes",
   "handovers",
   "member changes",

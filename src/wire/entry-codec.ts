@@ -2,13 +2,15 @@
  * Log entries as bytes, for ever: an old log must replay alike under every later version.
  *
  * ```
- * entry    = version:u8 (2)  parts:u8 (1 proposal + 2 origins)  nowMs:number  wallMs:number
- *            [proposal]  count:varint  operation × count  [count:varint  origin × count]
- * proposal = node:u8  boot:varint  number:varint
+ * entry    = version:u8 (2)  parts:u8 (1 proposal + 2 origins + 4 chained)  nowMs:number
+ *            wallMs:number  [proposal]  count:varint  operation × count
+ *            [count:varint  origin × count]
+ * proposal = node:u8  boot:varint  number:varint  [back:varint]
  * origin   = gap:varint  node:u8  boot:varint  sequence:varint  behind:varint
  * ```
- * The gap is the number of operations between this origin's and the one before; behind is how far
- * the floor lies below the sequence. The primitives are those of `base/bytes.ts`, the operations those
+ * Back is there in a chained entry and says how far the proposal it builds on lies before it, 1 or
+ * more. The gap is the number of operations between this origin's and the one before; behind is how
+ * far the floor lies below the sequence. The primitives are those of `base/bytes.ts`, the operations those
  * of `operation-codec.ts`. The first byte is never 0xFF: that marks a value of the consensus itself.
  * An entry carries no checksum of its own: the log record or the message around it does.
  *
@@ -33,6 +35,7 @@ export const MAXIMUM_OPERATIONS = 65_536;
 
 const HAS_PROPOSAL = 1;
 const HAS_ORIGINS = 2;
+const IS_CHAINED = 4;
 
 /** Gap, node, boot, sequence, behind. */
 const LEAST_ORIGIN_BYTES = 5;
@@ -46,7 +49,7 @@ export function encodeEntry(entry: Entry): Uint8Array {
   assert(operations.length <= MAXIMUM_OPERATIONS, "an entry holds a bounded number of operations");
   scratch.reset();
   scratch.u8(ENTRY_VERSION);
-  scratch.u8((proposal === null ? 0 : HAS_PROPOSAL) | (origins.length === 0 ? 0 : HAS_ORIGINS));
+  scratch.u8(partsOf(entry));
   scratch.number(entry.nowMs);
   scratch.number(entry.wallMs);
   if (proposal !== null) writeProposal(scratch, proposal);
@@ -76,10 +79,13 @@ function decode(bytes: Uint8Array): Entry | string {
     return `the entry has format ${version}, this version of Paxlock reads 1 to ${ENTRY_VERSION}`;
   }
   const parts = version === LONE_VERSION ? 0 : reader.u8();
-  if (parts > HAS_PROPOSAL + HAS_ORIGINS) return `the entry has the unknown parts ${parts}`;
+  if (parts > HAS_PROPOSAL + HAS_ORIGINS + IS_CHAINED || (parts & ~HAS_ORIGINS) === IS_CHAINED) {
+    return `the entry has the unknown parts ${parts}`;
+  }
   const nowMs = reader.number();
   const wallMs = reader.number();
-  const proposal = (parts & HAS_PROPOSAL) === 0 ? null : readProposal(reader);
+  const proposal = (parts & HAS_PROPOSAL) === 0 ? null : readProposal(reader, parts);
+  if (reader.failed()) return "the entry is cut off or malformed before its operations";
   const count = reader.count(1);
   if (count > MAXIMUM_OPERATIONS) return `the entry claims ${count} operations`;
   const operations: Operation[] = [];
@@ -99,14 +105,28 @@ function decode(bytes: Uint8Array): Entry | string {
   return { nowMs, wallMs, operations, proposal, origins };
 }
 
-function writeProposal(writer: ByteWriter, { node, boot, number }: Proposal): void {
+function partsOf({ proposal, origins }: Entry): number {
+  const parts = origins.length === 0 ? 0 : HAS_ORIGINS;
+  if (proposal === null) return parts;
+  return parts | HAS_PROPOSAL | (proposal.after === 0 ? 0 : IS_CHAINED);
+}
+
+function writeProposal(writer: ByteWriter, { node, boot, number, after }: Proposal): void {
+  assert(after >= 0 && after < Math.max(number, 1), "a proposal builds on an earlier one");
   writeNode(writer, node);
   writer.varint(boot);
   writer.varint(number);
+  if (after > 0) writer.varint(number - after);
 }
 
-function readProposal(reader: ByteReader): Proposal {
-  return { node: readNode(reader), boot: reader.varint(), number: reader.varint() };
+function readProposal(reader: ByteReader, parts: number): Proposal {
+  const node = readNode(reader);
+  const boot = reader.varint();
+  const number = reader.varint();
+  if ((parts & IS_CHAINED) === 0) return { node, boot, number, after: 0 };
+  const back = reader.varint();
+  if (back === 0 || back >= number) reader.fail();
+  return { node, boot, number, after: number - back };
 }
 
 function writeOrigins(

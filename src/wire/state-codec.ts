@@ -4,10 +4,11 @@
  * ```
  * row     = kind:u8 (1 string, 2 script, 3 reply window)  row:varint  its fields  check:u32
  * meta    = version:u8 (1)  machine  check:u32
- *         | version:u8 (2)  machine  count:varint  member × count  check:u32
+ *         | version:u8 (2)  machine  last  count:varint  member × count  check:u32
  * machine = nowMs:number  nextRow:varint  tokenEpoch:varint  tokenCounter:varint
  *           count:varint  flushedBelow:varint × count  scriptsFlushedBelow:varint
  *           storedRows:varint  storedDigest:u32
+ * last    = known:u8 (0 or 1)  [node:u8  boot:varint  number:varint]
  * member  = id:u8  voter:u8 (0 or 1)  address:text
  * string  = db:u8  key:text  value:text  deadlineMs:number  tokenEpoch:varint  tokenCounter:varint
  *           sinceMs:number  writtenMs:number
@@ -18,12 +19,13 @@
  * The primitives are those of `base/bytes.ts`; each check is the CRC-32C of what precedes it. The
  * bytes must be readable for ever: a changed row gets a new kind, a changed meta a new version. A gap
  * is the number of sequences between an answer and the one before, or the floor. Version 1 of the meta
- * is that of a node alone; it has no members.
+ * is that of a node alone; it has no members, and nobody's proposals have names.
  */
 import { assert } from "../base/assert.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { crc32c } from "../base/crc32c.ts";
 import { DATABASES } from "../base/limits.ts";
+import type { ProposalName } from "../machine/entry.ts";
 import type {
   MachineMeta,
   ReplyWindowRow,
@@ -181,6 +183,7 @@ export function encodeGroupMeta({ machine, members }: GroupMeta): Uint8Array {
   scratch.reset();
   scratch.u8(META_VERSION);
   writeMachineMeta(scratch, machine);
+  writeLastProposal(scratch, machine.lastProposal);
   scratch.varint(members.length);
   for (const { id, voter, address } of members) {
     writeNode(scratch, id);
@@ -196,13 +199,18 @@ export function decodeGroupMeta(bytes: Uint8Array): GroupMeta | null {
   if (reader === null) return null;
   const version = reader.u8();
   if (version !== META_VERSION && version !== LONE_META_VERSION) return null;
-  const machine = readMachineMeta(reader);
-  const members = version === LONE_META_VERSION ? [] : readMembers(reader);
+  const facts = readMachineMeta(reader);
+  if (version === LONE_META_VERSION) {
+    return reader.finished() ? { machine: { ...facts, lastProposal: null }, members: [] } : null;
+  }
+  const machine = { ...facts, lastProposal: readLastProposal(reader) };
+  const members = readMembers(reader);
   return reader.finished() ? { machine, members } : null;
 }
 
 /** The bytes of the state of a group whose members are not part of it: version 1. */
 export function encodeMachineMeta(meta: MachineMeta): Uint8Array {
+  assert(meta.lastProposal === null, "a node that is alone names no proposals");
   scratch.reset();
   scratch.u8(LONE_META_VERSION);
   writeMachineMeta(scratch, meta);
@@ -213,8 +221,8 @@ export function encodeMachineMeta(meta: MachineMeta): Uint8Array {
 export function decodeMachineMeta(bytes: Uint8Array): MachineMeta | null {
   const reader = readChecked(bytes);
   if (reader?.u8() !== LONE_META_VERSION) return null;
-  const machine = readMachineMeta(reader);
-  return reader.finished() ? machine : null;
+  const facts = readMachineMeta(reader);
+  return reader.finished() ? { ...facts, lastProposal: null } : null;
 }
 
 function readMembers(reader: ByteReader): Member[] {
@@ -239,7 +247,20 @@ function writeMachineMeta(writer: ByteWriter, meta: MachineMeta): void {
   writer.u32(meta.storedDigest);
 }
 
-function readMachineMeta(reader: ByteReader): MachineMeta {
+function writeLastProposal(writer: ByteWriter, last: ProposalName | null): void {
+  writeFlag(writer, last !== null);
+  if (last === null) return;
+  writeNode(writer, last.node);
+  writer.varint(last.boot);
+  writer.varint(last.number);
+}
+
+function readLastProposal(reader: ByteReader): ProposalName | null {
+  if (!readFlag(reader)) return null;
+  return { node: readNode(reader), boot: reader.varint(), number: reader.varint() };
+}
+
+function readMachineMeta(reader: ByteReader): Omit<MachineMeta, "lastProposal"> {
   const nowMs = reader.number();
   const nextRow = reader.varint();
   const tokenEpoch = reader.varint();

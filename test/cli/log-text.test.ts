@@ -16,7 +16,7 @@ const ENTRY = encodeEntry({
     { kind: "get", db: 0, key: "a" },
     { kind: "delete", db: 3, keys: ["\xff\n", "k".repeat(100)] },
   ],
-  proposal: { node: 2, boot: 5, number: 77 },
+  proposal: { node: 2, boot: 5, number: 77, after: 0 },
   origins: [{ index: 1, node: 3, boot: 4, sequence: 9, floor: 8 }],
 });
 

@@ -91,6 +91,7 @@ const applied = (overrides: Applied = {}): Step => ({
     proposal: null,
     origins: [],
   },
+  isVoid: false,
   replies: overrides.replies ?? [],
   machine: overrides.machine ?? machine(),
   nowMs: 0,

@@ -121,6 +121,7 @@ export function metaBytes(nextRow: number): Uint8Array {
     nextRow,
     tokenEpoch: 0,
     tokenCounter: nextRow,
+    lastProposal: null,
     flushedBelow: new Array<number>(16).fill(0),
     scriptsFlushedBelow: 0,
     storedRows: 0,

@@ -8,7 +8,7 @@ import { decodeEntry, encodeEntry, entryFault } from "../../src/wire/entry-codec
 import { golden, released } from "../support/golden.ts";
 import { suite } from "../support/suite.ts";
 import { truncations } from "./damage.ts";
-import { entry, goldenEntry, kinds, loneEntry, operationOf } from "./samples.ts";
+import { chainedEntry, entry, goldenEntry, kinds, loneEntry, operationOf } from "./samples.ts";
 
 function entryOf(...operations: Operation[]): Uint8Array {
   return encodeEntry({ nowMs: 1, wallMs: 2, operations, proposal: null, origins: NO_ORIGINS });
@@ -179,14 +179,45 @@ suite("wire/entry-codec", (test) => {
 
   test("unknown parts are refused by their number", () => {
     const bytes = encodeEntry(goldenEntry);
-    bytes[1] = 4;
+    for (const parts of [4, 6, 8]) {
+      bytes[1] = parts;
 
-    assert.match(entryFault(bytes) ?? "", /unknown parts 4/);
+      assert.match(entryFault(bytes) ?? "", new RegExp(`unknown parts ${parts}`));
+    }
+  });
+
+  test("an entry that builds on itself or on what never was is refused", () => {
+    const name = { node: 1, boot: 1, number: 5 };
+    const part = { nowMs: 0, wallMs: 0, operations: [], origins: NO_ORIGINS };
+    const sound = encodeEntry({ ...part, proposal: { ...name, after: 1 } });
+    // Before the number of operations, which is 0.
+    const place = sound.length - 2;
+
+    assert.is(sound[place], 4);
+    for (const back of [0, 5, 6]) {
+      const bytes = sound.slice();
+      bytes[place] = back;
+      assert.match(entryFault(bytes) ?? "", /malformed before its operations/);
+    }
+    for (const after of [5, 6]) {
+      const proposal = { ...name, after };
+      assert.throws(
+        () => encodeEntry({ ...part, proposal }),
+        (thrown: unknown) => thrown instanceof BugError,
+      );
+    }
   });
 
   test("the golden entry of version 1 is read as it was meant", () => {
     assert.equal(decodeEntry(released("log-v1/entry")), loneEntry);
     assert.equal(new Set(loneEntry.operations.map(({ kind }) => kind)), new Set(kinds));
+  });
+
+  test("the golden entry that builds on another is read as it was meant, and written alike", () => {
+    const bytes = golden("log-v2/chained", () => encodeEntry(chainedEntry));
+
+    assert.equal(decodeEntry(bytes), chainedEntry);
+    assert.equal(encodeEntry(chainedEntry), bytes);
   });
 
   test("the golden entry of version 2 is read as it was meant, and written alike", () => {

@@ -1,6 +1,6 @@
 /** Values to encode: one generator for each kind of operation and state row, and fixed samples. */
 import fc from "fast-check";
-import type { Entry, OperationOrigin, Proposal } from "../../src/machine/entry.ts";
+import type { Entry, OperationOrigin, Proposal, ProposalName } from "../../src/machine/entry.ts";
 import { NO_ORIGINS } from "../../src/machine/entry.ts";
 import type { Operation } from "../../src/machine/operation.ts";
 import type { MachineMeta, StateRow, StoredReply } from "../../src/machine/state.ts";
@@ -100,10 +100,17 @@ export const operation: fc.Arbitrary<Operation> = fc.oneof(...kinds.map(operatio
 
 const node = fc.integer({ min: 1, max: 255 });
 
-const proposal: fc.Arbitrary<Proposal> = fc.record(
+const proposalName: fc.Arbitrary<ProposalName> = fc.record(
   { node, boot: row, number: row },
   { noNullPrototype: true },
 );
+
+const proposal: fc.Arbitrary<Proposal> = fc
+  .tuple(proposalName, fc.nat(), fc.boolean())
+  .map(([name, back, isChained]) => {
+    const after = isChained && name.number > 1 ? 1 + (back % (name.number - 1)) : 0;
+    return { ...name, after };
+  });
 
 /** Origins of some of so many operations, in order. */
 function originsOf(operations: number): fc.Arbitrary<readonly OperationOrigin[]> {
@@ -191,6 +198,7 @@ export const machineMeta: fc.Arbitrary<MachineMeta> = fc.record(
     tokenCounter: row,
     flushedBelow: fc.array(row, { minLength: 16, maxLength: 16 }),
     scriptsFlushedBelow: row,
+    lastProposal: fc.constant(null),
     storedRows: row,
     storedDigest: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
   },
@@ -199,7 +207,9 @@ export const machineMeta: fc.Arbitrary<MachineMeta> = fc.record(
 
 export const groupMeta: fc.Arbitrary<GroupMeta> = fc.record(
   {
-    machine: machineMeta,
+    machine: fc
+      .tuple(machineMeta, fc.option(proposalName))
+      .map(([meta, lastProposal]) => ({ ...meta, lastProposal })),
     members: fc.uniqueArray(
       fc.record({ id: node, voter: fc.boolean(), address: text }, { noNullPrototype: true }),
       { maxLength: 7, selector: ({ id }) => id },
@@ -312,13 +322,19 @@ export const loneEntry: Entry = {
 /** The same with what version 2 has besides. */
 export const goldenEntry: Entry = {
   ...loneEntry,
-  proposal: { node: 3, boot: 7, number: 123_456 },
+  proposal: { node: 3, boot: 7, number: 123_456, after: 0 },
   origins: [
     { index: 0, node: 1, boot: 12, sequence: 345_678, floor: 345_600 },
     { index: 1, node: 1, boot: 12, sequence: 345_679, floor: 345_679 },
     { index: 9, node: 255, boot: 2 ** 53 - 1, sequence: 2 ** 53 - 1, floor: 0 },
     { index: 39, node: 2, boot: 0, sequence: 0, floor: 0 },
   ],
+};
+
+/** An entry that builds on one that was open when it was proposed. */
+export const chainedEntry: Entry = {
+  ...goldenEntry,
+  proposal: { node: 3, boot: 7, number: 123_456, after: 123_000 },
 };
 
 /** The content of the golden state. */
@@ -372,12 +388,13 @@ export const goldenMeta: MachineMeta = {
   tokenCounter: 2 ** 48 - 1,
   flushedBelow: [7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2 ** 40],
   scriptsFlushedBelow: 12,
+  lastProposal: null,
   storedRows: 300,
   storedDigest: 0xfedcba98,
 };
 
 export const goldenGroupMeta: GroupMeta = {
-  machine: goldenMeta,
+  machine: { ...goldenMeta, lastProposal: { node: 3, boot: 7, number: 123_456 } },
   members: [
     { id: 1, voter: true, address: "10.0.0.1:7001" },
     { id: 255, voter: false, address: "" },

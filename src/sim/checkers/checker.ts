@@ -77,7 +77,9 @@ export type Step =
       readonly node: NodeId;
       readonly group: GroupId;
       readonly slot: Slot;
+      /** Without its operations where it is void. */
       readonly entry: Entry;
+      readonly isVoid: boolean;
       readonly replies: readonly Reply[];
       readonly machine: MachineView;
       readonly nowMs: number;

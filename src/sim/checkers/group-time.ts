@@ -57,14 +57,14 @@ export class GroupTimeIsSlow implements Checker {
     }
   }
 
-  #stamped({ group, slot, entry }: Extract<Step, { kind: "applied" }>): void {
+  #stamped({ group, slot, entry, isVoid }: Extract<Step, { kind: "applied" }>): void {
     if (slot <= (this.#applied[group] ?? 0)) return;
     this.#applied[group] = slot;
     const mark = this.#committed(group, slot);
     const proposed = mark === null ? undefined : this.#proposed[group]?.get(slot)?.get(mark);
     this.#proposed[group]?.delete(slot);
-    // A no-op carries no time.
-    if (proposed === undefined) return;
+    // Neither a no-op nor a void entry carries time.
+    if (proposed === undefined || isVoid) return;
     const least = this.#leastMs[group] ?? Infinity;
     const aheadMs = entry.nowMs - proposed.toMs * this.#rate - least;
     if (aheadMs > ROUNDING_MS) {
