@@ -56,7 +56,7 @@ async function repeatedly(
   for (let seed = SEED; felt.length === 0 || performance.now() < endMs; seed += 1) {
     felt.push(...(await run(seed)));
   }
-  console.log(`\n${table(felt)}\n`);
+  for (const row of table(felt)) console.log(`summary: ${row}`);
   return felt;
 }
 
@@ -80,16 +80,19 @@ function assertNotVacuous({ load, history, resource, felt }: Trial): void {
   assert.ok(load.moves > 0, "no client had to move on");
 }
 
-function summary({ load, history, resource }: Trial): void {
+function summary({ cluster, load, history, resource }: Trial): void {
   const { answered, refused, unknown, reasons } = history.count();
   const { ioredis, redlock4, redlock5 } = load.grants;
+  const why = [...reasons].map(([reason, count]) => `${count} ${reason}`).join(", ");
   console.log(
-    `  ${answered} operations done, ${refused} refused, ${unknown} unknown; locks taken: ` +
-      `${ioredis} ioredis, ${redlock4} redlock 4, ${redlock5} redlock 5; ` +
-      `${load.extensions} extended, ${load.deaths} holders died; ` +
-      `${resource.visits} visits, ${resource.writes} writes, ${resource.fenced} fenced`,
+    `summary: ${cluster.nodes.length} nodes: ${answered} operations done, ${refused} refused, ` +
+      `${unknown} unknown (${why.replaceAll(/\.(?=,|$)/g, "")})`,
   );
-  console.log(`  ${[...reasons].map(([code, count]) => `${count} ${code}`).join(", ")}`);
+  console.log(
+    `summary: locks taken: ${ioredis} ioredis, ${redlock4} redlock 4, ${redlock5} redlock 5; ` +
+      `${load.extensions} extended, ${load.deaths} holders died; guarded resource: ` +
+      `${resource.visits} visits, ${resource.writes} writes, ${resource.fenced} fenced, 0 violations`,
+  );
 }
 
 suite(
@@ -162,8 +165,8 @@ suite(
       const at = (share: number): number =>
         Math.round(sorted[Math.ceil(sorted.length * share) - 1] ?? NaN);
       console.log(
-        `\n  ${KILLS} kills -9 of a leader: no progress for p50 ${at(0.5)} ms, ` +
-          `p99 ${at(0.99)} ms, at most ${at(1)} ms\n`,
+        `summary: ${KILLS} kills -9 of a leader: no progress for p50 ${at(0.5)} ms, ` +
+          `p99 ${at(0.99)} ms, at most ${at(1)} ms`,
       );
       assert.is(pauses.length, KILLS);
       assert.ok(at(1) < 2_000, `${at(1)} ms without progress`);

@@ -134,8 +134,8 @@ async function sufferFrom({
   return figures;
 }
 
-/** The summary: one line for each kind of fault. */
-export function table(felt: readonly Felt[]): string {
+/** The summary: a head and one line for each kind of fault. */
+export function table(felt: readonly Felt[]): string[] {
   const rows = [["fault", "times", "operations", "refused", "unknown", "longest gap"]];
   const nameOf = ({ kinds }: Felt): string => [...kinds].sort().join(" + ");
   for (const name of new Set(felt.map(nameOf))) {
@@ -154,7 +154,10 @@ export function table(felt: readonly Felt[]): string {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map((row) => (row[column] ?? "").length)),
   );
-  return rows
-    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "))
-    .join("\n");
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
 }

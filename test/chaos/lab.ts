@@ -41,7 +41,8 @@ export function inLab(): boolean {
 export async function runInLab(file: string): Promise<void> {
   const asRoot = process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"];
   const node = [process.execPath, ...process.execArgv, fileURLToPath(file)];
-  const args = [...asRoot, "--net", "--mount", ...node];
+  const dying = [path("setpriv"), "--pdeathsig", "KILL"];
+  const args = [...asRoot, "--net", "--mount", ...dying, ...node];
   const child = spawn(path("unshare"), args, {
     stdio: "inherit",
     env: { ...process.env, [INSIDE]: "1" },

@@ -7,9 +7,10 @@
  * - `all`: all of these.
  *
  * Each process leads a process group, which is killed when no test settles for longer than its
- * suite allows, and nothing of which may outlive the file. The output of what passes is not shown,
- * that of what fails in full. The last line is always `N passed, N failed[, N skipped]`, over all
- * processes and steps; the exit code is 0 only if something passed and nothing failed.
+ * suite allows, and nothing of which may outlive the file. Of the output of what passes only lines
+ * with `summary: ` are shown, that of what fails in full. The last line is always
+ * `N passed, N failed[, N skipped]`, over all processes and steps; the exit code is 0 only if
+ * something passed and nothing failed.
  */
 import { spawn } from "node:child_process";
 import {
@@ -171,7 +172,9 @@ function report(title: string, tally: Tally, startedMs: number, output: () => st
   if (tally.failed === 0) {
     console.log(`ok    ${title}  ${count}  ${seconds} s`);
     for (const line of output().split("\n")) {
-      if (/^suite ".*" skipped: /.test(line)) console.log(`      ${line}`);
+      // uvu's marks may stand before what a test prints.
+      const [shown] = /^suite ".*" skipped: .*|\bsummary: .*/.exec(line) ?? [];
+      if (shown !== undefined) console.log(`      ${shown}`);
     }
   } else {
     console.log(`FAIL  ${title}  ${count}, ${tally.failed} failed  ${seconds} s`);

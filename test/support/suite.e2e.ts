@@ -108,6 +108,16 @@ suite(
       assert.is(lastLine, "2 passed, 0 failed");
     });
 
+    test("of what passes nothing is shown but its summary", async () => {
+      const runs = [await unit("tells", "passes"), await endToEnd("tells", "passes")];
+
+      for (const { code, output } of runs) {
+        assert.is(code, 0, output);
+        assert.match(output, "      summary: 3 of 3 measured\n");
+        assert.not.match(output, "by the way");
+      }
+    });
+
     for (const { name, lastLine, says } of failing) {
       test(`finds what is wrong, whichever way the file is run: ${name}`, async () => {
         const [itself, unitFile, endToEndFile] = await Promise.all([
