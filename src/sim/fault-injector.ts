@@ -113,6 +113,10 @@ export class FaultInjector {
         this.#world.line("stall", victim.id, NONE, NONE, fault.forMs);
         victim.process?.stallAfter(fault.count, fault.forMs * 1000);
         break;
+      case "stall-in-read":
+        this.#world.line("stall", victim.id, NONE, NONE, fault.forMs);
+        victim.stallReadMs = fault.forMs;
+        break;
       case "handover":
         tally.add("handovers");
         this.#handOver(fault, victim);
@@ -158,6 +162,7 @@ export class FaultInjector {
       node.disk.fullUntilUs = 0;
       node.disk.slowUntilUs = 0;
       node.disk.readErrors = 0;
+      node.stallReadMs = 0;
       node.process?.resume();
       this.#world.boot(node);
     }

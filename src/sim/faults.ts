@@ -24,6 +24,7 @@ export type FaultName =
   | "crash-all"
   | "pause"
   | "stall"
+  | "stall-in-read"
   | "handover"
   | "replace"
   | "grow"
@@ -59,7 +60,7 @@ const NAMES: { readonly [Kind in FaultKind]: readonly FaultName[] } = {
   disk: ["slow-disk", "slow-disk", "full-disk", "read-error", "rot"],
   clock: ["wall-jump", "rate-change"],
   crash: ["crash", "crash-inside", "crash-inside", "crash-all"],
-  pause: ["pause", "pause", "stall", "stall"],
+  pause: ["pause", "pause", "stall", "stall", "stall-in-read"],
   handover: ["handover"],
   members: ["replace", "grow", "wipe"],
 };

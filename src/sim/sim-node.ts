@@ -68,6 +68,8 @@ export class SimNode {
   #stalls = 0;
   /** Counts its processes. */
   life = 0;
+  /** The next read that this node answers as a leader is held up in its middle for so long; 0 is none. */
+  stallReadMs = 0;
   /** It left the cluster for good: its disk is lost, rotten, or the node was removed. */
   retired = false;
 
@@ -165,6 +167,7 @@ export class SimNode {
     const process = this.#process;
     const replica = this.#replica;
     if (process === null || replica === null) return false;
+    if (!isWrite(operation)) this.#armStall(process, replica, group);
     if (process.running) {
       process.enter(() => {
         dispatch(replica, group, { operation, sink });
@@ -189,6 +192,13 @@ export class SimNode {
       clockMs: this.#clock.peekMs(),
       groups: this.up ? (this.#replica?.groups ?? []) : [],
     };
+  }
+
+  /** Between the two looks at the lease there is a reading of the clock, or several. */
+  #armStall(process: SimProcess, replica: Replica, group: GroupId): void {
+    if (this.stallReadMs === 0 || !process.running || !replica.groups[group]?.leads) return;
+    process.stallAfter(2, this.stallReadMs * 1000);
+    this.stallReadMs = 0;
   }
 
   #addGroup(replica: Replica, recovery: Recovery, id: GroupId): void {

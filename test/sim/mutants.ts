@@ -103,8 +103,8 @@ export const MUTANTS: readonly Mutant[] = [
     file: "replica/group-replica.ts",
     find: "return this.paxos.canRead(clock.monotonicMs()) ? reply : undefined;",
     replace: "return reply;",
-    runs: 1_500,
-    flags: ["--faults=pause", "--clients=48"],
+    runs: 400,
+    flags: ["--faults=pause", "--clients=48", "--nodes=3"],
   },
   {
     title: "group time follows the wall clock",

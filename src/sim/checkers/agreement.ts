@@ -26,12 +26,18 @@ interface SlotFacts {
   committed: number | null;
 }
 
+interface Last {
+  readonly life: number;
+  readonly slot: Slot;
+  readonly covered: Slot;
+}
+
 interface GroupFacts {
   readonly slots: Map<Slot, SlotFacts>;
   /** Who votes from which slot on, ascending. */
   readonly voters: { readonly from: Slot; readonly ids: readonly NodeId[] }[];
-  /** By node: its life and the last slot it committed. */
-  readonly last: Map<NodeId, { readonly life: number; slot: Slot }>;
+  /** By node: its life, the last slot it committed, and what a snapshot or its checkpoint covers. */
+  readonly last: Map<NodeId, Last>;
 }
 
 const MARKS = new WeakMap<Uint8Array, number>();
@@ -54,7 +60,7 @@ export class Agreement implements Checker {
     this.#groups = Array.from({ length: groups }, () => ({
       slots: new Map<Slot, SlotFacts>(),
       voters: [{ from: 1, ids: voters }],
-      last: new Map<NodeId, { readonly life: number; slot: Slot }>(),
+      last: new Map<NodeId, Last>(),
     }));
   }
 
@@ -97,10 +103,15 @@ export class Agreement implements Checker {
     const { node, life, group, slot, value } = step;
     const { last, voters } = this.#group(group);
     const before = last.get(node);
-    if (before?.life === life && before.slot + 1 !== slot) {
-      throw this.#violation(`[P6] node ${node} commits slot ${slot} after ${before.slot}`);
+    const isSameLife = before?.life === life;
+    const covered = isSameLife ? before.covered : 0;
+    // What was decided before a snapshot was installed may be handed out after it.
+    if (slot > covered) {
+      if (isSameLife && before.slot + 1 !== slot) {
+        throw this.#violation(`[P6] node ${node} commits slot ${slot} after ${before.slot}`);
+      }
+      last.set(node, { life, slot, covered });
     }
-    last.set(node, { life, slot });
     const facts = this.#slot(group, slot);
     const mark = markOf(value);
     if (facts.committed === null) {
@@ -121,7 +132,7 @@ export class Agreement implements Checker {
   /** What a snapshot or a checkpoint covers is not committed one by one. */
   #restored(step: Extract<Step, { kind: "restored" }>): void {
     const { node, life, group, appliedSlot } = step;
-    this.#group(group).last.set(node, { life, slot: appliedSlot });
+    this.#group(group).last.set(node, { life, slot: appliedSlot, covered: appliedSlot });
   }
 
   #onMajority(
