@@ -15,8 +15,19 @@ import { commitNumber, META } from "./support.ts";
 
 const [directory = "", commits = "0", bytes = "100"] = process.argv.slice(2);
 
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+/** Says it before anything else happens, also while the reader is behind and the pipe is full. */
 function say(text: string): void {
-  writeSync(1, `${text}\n`);
+  const line = Buffer.from(`${text}\n`);
+  for (let written = 0; written < line.length;) {
+    try {
+      written += writeSync(1, line, written);
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== "EAGAIN") throw thrown;
+      Atomics.wait(pause, 0, 0, 1);
+    }
+  }
 }
 
 try {
