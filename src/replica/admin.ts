@@ -202,7 +202,7 @@ export class Admin {
     const group = this.#groups[0];
     if (group === undefined || !group.isLeader) return this.#leaderOf(group);
     const known = group.members.find(({ id }) => id === node);
-    if (task.begun) return known === undefined ? WAIT : { kind: "answer", reply: OK };
+    if (task.begun) return known === undefined ? WAIT : inForce(group);
     if (!group.leads) return WAIT;
     const refusal = group.changeMembers({ kind: "add", id: node, address });
     return refusal === null ? this.#begun(task, group) : refuse(refusal);
@@ -212,10 +212,10 @@ export class Admin {
     const group = this.#groups[0];
     if (group === undefined || !group.isLeader) return this.#leaderOf(group);
     const known = group.members.find(({ id }) => id === node);
-    if (task.begun) return known === undefined ? { kind: "answer", reply: OK } : WAIT;
+    if (task.begun) return known === undefined ? inForce(group) : WAIT;
     if (!group.leads) return WAIT;
     if (known === undefined) return refuse(`node ${node} is no member; PAXOS.STATUS names them`);
-    const refusal = known.voter ? this.#losesMajority(group, node) : null;
+    const refusal = this.#unfinished(group, node) ?? this.#losesMajority(node);
     if (refusal !== null) return refuse(refusal);
     if (node === this.#context.self) {
       // A leader does not remove itself: the next one is asked.
@@ -226,18 +226,42 @@ export class Admin {
     return reason === null ? this.#begun(task, group) : refuse(reason);
   }
 
-  /** Why the cluster could not go on without a node, or null. */
-  #losesMajority(group: GroupReplica, node: NodeId): string | null {
-    const { self, outbound } = this.#context;
-    const voters = group.members.filter(({ id, voter }) => voter && id !== node);
-    if (voters.length === 0)
-      return `node ${node} is the last one that votes; add another node first`;
-    const live = voters.filter(({ id }) => id === self || outbound.isConnected(id));
-    if (live.length > voters.length / 2) return null;
+  /**
+   * Why a node may not be removed yet, or null. A group in which the node that takes another's place
+   * has no vote yet may need the other for its majority.
+   */
+  #unfinished(authority: GroupReplica, node: NodeId): string | null {
+    const rest = (group: GroupReplica) =>
+      group.members
+        .filter(({ id }) => id !== node)
+        .map(({ id, voter }) => (voter ? `${id}` : `${id}?`))
+        .join(" ");
+    const behind = this.#groups.filter((group) => rest(group) !== rest(authority));
+    const learns = authority.members.find(({ id, voter }) => !voter && id !== node);
+    if (behind.length === 0 && learns === undefined) return null;
+    const groups = behind.length === 0 ? "0" : behind.map(({ id }) => id).join(", ");
     return (
-      `without node ${node} only ${live.length} of ${voters.length} voters can be reached, which is ` +
-      "no majority; start the others or add a node first"
+      `an earlier change of members is still under way in group ${groups}; ` +
+      "wait until PAXOS.STATUS shows the same voters in every group, then retry"
     );
+  }
+
+  /** Why a group could not go on without a node, or null. */
+  #losesMajority(node: NodeId): string | null {
+    const { self, outbound } = this.#context;
+    for (const group of this.#groups) {
+      if (!group.members.some(({ id, voter }) => id === node && voter)) continue;
+      const voters = group.members.filter(({ id, voter }) => voter && id !== node);
+      if (voters.length === 0)
+        return `node ${node} is the last one that votes; add another node first`;
+      const live = voters.filter(({ id }) => id === self || outbound.isConnected(id));
+      if (live.length > voters.length / 2) continue;
+      return (
+        `without node ${node} only ${live.length} of ${voters.length} voters can be reached, which ` +
+        "is no majority; start the others or add a node first"
+      );
+    }
+    return null;
   }
 
   #begun(task: Task, group: GroupReplica): Step {
@@ -254,6 +278,11 @@ export class Admin {
   #isMember(node: NodeId): boolean {
     return this.#groups[0]?.members.some(({ id }) => id === node) ?? false;
   }
+}
+
+/** A change is reported once a restart finds it: this node may be the only one left that knows it. */
+function inForce(group: GroupReplica): Step {
+  return group.membersAreDurable ? { kind: "answer", reply: OK } : WAIT;
 }
 
 function isStatus(args: readonly string[]): boolean {

@@ -24,7 +24,7 @@ import {
   FORWARDED_NODE_OPERATIONS_MAX,
   OPERATIONS_IN_FLIGHT_MAX,
 } from "../base/limits.ts";
-import type { Clock, StateWrite, Storage, Transport } from "../base/ports.ts";
+import type { Clock, PeerAddress, StateWrite, Storage, Transport } from "../base/ports.ts";
 import type { Reply } from "../base/reply.ts";
 import type { NodeStatus } from "../commands/paxos-status.ts";
 import type { EvalOperation, Operation } from "../machine/operation.ts";
@@ -515,10 +515,11 @@ export class Replica {
     if (idle && !this.#disk.committing && !started) this.#finishStop(null);
   }
 
-  #checkpointed({ group: id, cutThrough }: StateWrite): void {
+  #checkpointed({ group: id, appliedSlot, cutThrough }: StateWrite): void {
     this.#lastCheckpointWallMs = this.#clock.wallMs();
     const group = this.#group(id);
     this.#checkpoints.written();
+    group.checkpointed(appliedSlot);
     // A snapshot may have moved the cut further.
     if (cutThrough > group.paxos.cutSlot) group.paxos.compact(cutThrough);
     this.#sender.checkpointed(id);
@@ -598,17 +599,22 @@ export class Replica {
     // who were removed are gone for good, and enough others restart at once, nobody would know of those
     // who were added: no majority could be found.
     this.#checkpoints.want(group.id);
-    if (group.id === 0) this.#announceMembers();
+    this.#announceMembers();
   }
 
   #knowsItself(authority: GroupReplica): boolean {
     return authority.members.some(({ id }) => id === this.self);
   }
 
-  /** Links follow the members of group 0. A node that nobody has added yet knows of none. */
+  /**
+   * Links follow the members of all groups: who is removed from group 0 still votes in the others for a
+   * moment. A node that nobody has added yet knows of none.
+   */
   #announceMembers(): void {
-    const members = this.#groups[0]?.members ?? [];
-    if (members.length === 0) return;
-    this.#transport?.setPeers(members.map(({ id, address }) => ({ id, address })));
+    const peers = new Map<NodeId, PeerAddress>();
+    for (const { members } of this.#groups) {
+      for (const { id, address } of members) if (!peers.has(id)) peers.set(id, { id, address });
+    }
+    if (peers.size > 0) this.#transport?.setPeers([...peers.values()]);
   }
 }

@@ -213,6 +213,55 @@ suite("replica/members", (test) => {
     assert.equal(voters(node, 0), [1, 2, 3]);
   });
 
+  test("nobody is removed while another change is under way in any group", () => {
+    const world = ClusterWorld.ready();
+    fill(world, world.leader(0));
+    cutLogs(world);
+    world.node(2).kill();
+    world.pass(3_000);
+    const asked = world.node(1);
+    world.join(4);
+    assert.equal(world.answered(asked.admin("PAXOS.ADDNODE", "4", "host:4")), OK);
+
+    // A live node is to go, as soon as it may: the others must be a majority of every group then.
+    const refusals: string[] = [];
+    world.until(
+      "the removal is taken",
+      () => {
+        const reply = world.answered(asked.admin("PAXOS.REMOVENODE", "3"), 10_000);
+        if (reply !== OK) refusals.push(textOf(reply));
+        return reply === OK;
+      },
+      30_000,
+    );
+
+    assert.ok(refusals.length > 0);
+    for (const text of refusals) assert.match(text, /^ERR an earlier change of members is still/);
+    for (const group of asked.replica.groups) assert.ok(voters(asked, group.id).includes(4));
+    const isGone = (): boolean =>
+      asked.replica.groups.every((group) => !voters(asked, group.id).includes(3));
+    world.until("node 3 is gone everywhere", isGone, 30_000);
+    assert.equal(world.answered(asked.write(0, setNx("b", "me"))), OK);
+  });
+
+  test("who is to be removed may be removed while it is still being added", () => {
+    const world = ClusterWorld.ready();
+    const asked = world.node(1);
+    world.pass(1_000);
+    // Nobody is there under this address: it never catches up.
+    assert.equal(world.answered(asked.admin("PAXOS.ADDNODE", "5", "host:5")), OK);
+    assert.match(
+      textOf(world.answered(asked.admin("PAXOS.REMOVENODE", "3"))),
+      /^ERR an earlier change of members/,
+    );
+
+    assert.equal(world.answered(asked.admin("PAXOS.REMOVENODE", "5")), OK);
+
+    const isGone = (): boolean =>
+      asked.replica.groups.every(({ members }) => members.every(({ id }) => id !== 5));
+    world.until("node 5 is gone everywhere", isGone, 30_000);
+  });
+
   test("a membership change without a leader is refused in time, and changes nothing", () => {
     const world = ClusterWorld.ready();
     const node = world.node(1);
