@@ -95,16 +95,16 @@ export const MUTANTS: readonly Mutant[] = [
   {
     title: "reads are served without a lease",
     file: "replica/group-replica.ts",
-    find: "if (!this.paxos.canRead(clock.monotonicMs())) return undefined;\n    const reply = this.#readState(operation);\n    // The lease may have ended while the state was read [P9].\n    return this.paxos.canRead(clock.monotonicMs()) ? reply : undefined;",
-    replace: "clock.monotonicMs();\n    return this.#readState(operation);",
+    find: "return this.#wasCurrent() ? reply : undefined;",
+    replace: "return reply;",
   },
   {
-    title: "the lease is not checked again after a read",
-    file: "replica/group-replica.ts",
-    find: "return this.paxos.canRead(clock.monotonicMs()) ? reply : undefined;",
-    replace: "return reply;",
-    runs: 400,
-    flags: ["--faults=pause", "--clients=48", "--nodes=3"],
+    title: "an entry is executed without the one it builds on",
+    file: "machine/machine.ts",
+    find: "if (proposal === null || proposal.after === 0) return false;",
+    replace: "if (proposal === null || proposal.after >= 0) return false;",
+    runs: 200,
+    flags: ["--faults=network,crash,pause"],
   },
   {
     title: "group time follows the wall clock",
@@ -163,7 +163,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: "paxos/leadership.ts",
     find: "this.#change = { members, slot: 0 };",
     replace:
-      "this.#change = { members, slot: 0 };\n    this.#membership = new Membership(members);",
+      "this.#change = { members, slot: 0 };\n    const Kind = this.#membership.constructor as new (of: readonly Member[]) => Membership;\n    this.#membership = new Kind(members);",
     flags: ["--faults=members,network"],
   },
   {
@@ -179,14 +179,15 @@ export const MUTANTS: readonly Mutant[] = [
     file: "paxos/group.ts",
     find: '    this.#follow(leadership.ballot, null);\n    this.#outbox.send(to, { kind: "handover", ballot: leadership.ballot }, 0);',
     replace: '    this.#outbox.send(to, { kind: "handover", ballot: leadership.ballot }, 0);',
-    flags: ["--faults=handover"],
+    runs: 400,
+    flags: ["--faults=handover,network,pause"],
   },
   {
     title: "clocks that drift are not allowed for",
     file: "paxos/lease.ts",
     find: "return (leaseMs * (MILLION - clockDriftPpm)) / (MILLION + clockDriftPpm);",
-    replace: "return leaseMs * 1.2;",
-    runs: 400,
+    replace: "return leaseMs;",
+    runs: 600,
     flags: ["--faults=network,pause,clock"],
   },
 ];
