@@ -60,11 +60,11 @@ const messages: Readonly<Record<string, (group: number) => PeerMessage>> = {
     return { kind: "paxos", group, message: { ...message, sentMs: 86_400_000.25 } };
   },
   "forward of a SET": (group) => {
-    const place = { group, boot: 12, sequence: SLOT, floor: SLOT - 40 };
+    const place = { group, boot: 12, sequence: SLOT, attempt: 1, floor: SLOT - 40 };
     return { kind: "forward", ...place, read: false, deadlineMs: 5_000, operation: acquire };
   },
   "forwarded OK": (group) => {
-    const place = { group, boot: 12, sequence: SLOT };
+    const place = { group, boot: 12, sequence: SLOT, attempt: 1 };
     return { kind: "forwarded", ...place, outcome: "reply", reply: OK, leader: 0 };
   },
 };

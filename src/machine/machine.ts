@@ -16,7 +16,7 @@
  *    forwarded one that was executed already does nothing and has the answer it had then.
  */
 import { assert } from "../base/assert.ts";
-import type { Millis, Slot, WallMillis } from "../base/ids.ts";
+import type { Millis, NodeId, Slot, WallMillis } from "../base/ids.ts";
 import {
   CHECKPOINT_LEFTOVERS_MAX,
   DATABASE_KEYS_MAX,
@@ -238,6 +238,19 @@ export class Machine {
    */
   nextDeadlineMs(): Millis | null {
     return this.#keyspace.nextDeadlineMs();
+  }
+
+  /**
+   * A node has left the group, as of an entry of the log: its answers go, and what it sent that comes
+   * late is not executed.
+   */
+  retireOrigin(node: NodeId): void {
+    this.#replyWindows.retire(node);
+  }
+
+  /** A node has joined the group, as of an entry of the log, perhaps again. */
+  admitOrigin(node: NodeId): void {
+    this.#replyWindows.admit(node);
   }
 
   /** Whether the group has the script, so that an EVAL need not carry its body. */

@@ -17,8 +17,9 @@
  *   leave no room for is replaced by a mark, and a repeat is told that the operation was executed.
  *
  * Replicated state like the keys: checkpointed, one row per node, and part of the digest. A failed
- * operation keeps its answer as any other, and undoing a script does not undo it. Windows of nodes
- * that left the cluster stay: there are few, and a node's number is never given again.
+ * operation keeps its answer as any other, and undoing a script does not undo it. The window of a node
+ * that leaves is emptied and shut by a boot above all others, so that nothing of it runs again that
+ * comes late; it opens, empty, should the node join again.
  */
 import { assert } from "../base/assert.ts";
 import type { NodeId } from "../base/ids.ts";
@@ -38,6 +39,9 @@ export interface ReplyWindowLimits {
   /** Bytes of the answers of one node. Default {@link REPLY_WINDOW_BYTES_MAX}. */
   readonly bytesMax?: number;
 }
+
+/** The boot of a window whose node has left: no start of a node comes so far. */
+const SHUT = Number.MAX_SAFE_INTEGER;
 
 interface Window {
   readonly row: number;
@@ -113,6 +117,18 @@ export class ReplyWindows {
     if (bytes <= room) window.bytes += bytes;
     window.executed += 1;
     this.#dirty.add(window);
+  }
+
+  /** Drops the answers of a node; what it has sent is a straggler from now on. */
+  retire(node: NodeId): void {
+    const window = this.#windows.get(node) ?? this.#add(node, 0, 0);
+    this.#begin(window, SHUT, 0);
+  }
+
+  /** What a node sends is executed again, if it was retired. */
+  admit(node: NodeId): void {
+    const window = this.#windows.get(node);
+    if (window?.boot === SHUT) this.#begin(window, 0, 0);
   }
 
   /** Hands over the rows that changed. */

@@ -47,6 +47,10 @@ export class Outstanding implements OriginSink {
   sequence = 0;
   /** How many copies of it may be with other nodes. */
   exposures = 0;
+  /** How often it was sent. */
+  attempts = 0;
+  /** The newest attempt that was refused. */
+  refusedAttempt = 0;
   readonly #queue: ForwardQueue;
   readonly #sink: ReplySink | null;
 
@@ -282,9 +286,10 @@ export class ForwardQueue {
     const { sequence, read, operation } = item;
     const deadlineMs = Math.max(0, item.sinceTick + requestTicks - tick) * timings.tickMs;
     item.exposures += 1;
-    const floor = this.#floor();
-    const forward = { group: this.#group, boot, sequence, floor, read, deadlineMs, operation };
-    outbound.add(target, { kind: "forward", ...forward });
+    item.attempts += 1;
+    const name = { boot, sequence, attempt: item.attempts, floor: this.#floor() };
+    const group = this.#group;
+    outbound.add(target, { kind: "forward", group, ...name, read, deadlineMs, operation });
   }
 
   /** The group keeps answers for so many sequences from the floor on. */
@@ -298,8 +303,12 @@ export class ForwardQueue {
   }
 
   #refused(from: NodeId, item: Outstanding, message: ForwardedMessage): void {
+    const { attempt, reply, leader } = message;
+    // A refusal may come twice and takes back one copy. One that comes after that of a later attempt
+    // is not counted: then nobody is told that nothing was done, which is always right.
+    if (attempt <= item.refusedAttempt || attempt > item.attempts) return;
+    item.refusedAttempt = attempt;
     item.exposures -= 1;
-    const { reply, leader } = message;
     const comesFromTheLeader = leader === from;
     const nothingDone = item.read || item.exposures <= 0;
     if (comesFromTheLeader && nothingDone && isError(reply)) {

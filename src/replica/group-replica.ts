@@ -83,6 +83,11 @@ export class GroupReplica {
   #recoveredThrough: Slot = 0;
   #checkpointedSlot: Slot;
   #bytesSinceCheckpoint = 0;
+  /** The slot of the newest snapshot that was put in. */
+  #installedSlot: Slot = 0;
+  /** The slot of the newest change of membership, and up to where the disk has the state. */
+  #membersSlot: Slot = 0;
+  #durableSlot: Slot;
   /** Slots that were decided while a snapshot is being swapped in; null while none is. */
   #heldBack: Decided[] | null = null;
   /** The replica has this group on its list for the present turn. */
@@ -109,6 +114,7 @@ export class GroupReplica {
     this.#members = recovered.paxos.members;
     this.#alone = this.#isAlone();
     this.#checkpointedSlot = recovered.machine.appliedSlot;
+    this.#durableSlot = recovered.machine.appliedSlot;
     this.#window = new CatchUpWindow(recovered.machine.appliedSlot);
   }
 
@@ -121,6 +127,11 @@ export class GroupReplica {
   /** The members as of the applied state. */
   get members(): readonly Member[] {
     return this.#members;
+  }
+
+  /** Whether a restart of this node would find the members as they are. */
+  get membersAreDurable(): boolean {
+    return this.#membersSlot <= this.#durableSlot;
   }
 
   /** Whether this node is the only one that votes: nobody else can ever lead. */
@@ -181,12 +192,8 @@ export class GroupReplica {
   /** Reads applied state if that is current without asking anybody; else undefined. */
   tryRead(operation: Operation): Reply | undefined {
     if (!this.leads) return undefined;
-    if (this.#alone) return this.#readState(operation);
-    const { clock } = this.#context;
-    if (!this.paxos.canRead(clock.monotonicMs())) return undefined;
     const reply = this.#readState(operation);
-    // The lease may have ended while the state was read [P9].
-    return this.paxos.canRead(clock.monotonicMs()) ? reply : undefined;
+    return this.#wasCurrent() ? reply : undefined;
   }
 
   /** Reads state that is current: at once, after a round of heartbeats, or through the leader. */
@@ -289,13 +296,19 @@ export class GroupReplica {
       return;
     }
     const { slot, value, members } = decided;
+    // Handed out before the snapshot was put in that holds it.
+    if (slot <= this.#installedSlot) return;
     const flight = this.#proposals.decided(slot);
     if (flight === undefined) this.#machine.apply(this.#decode(value), slot);
     else this.#applyFlight(flight, decided);
     this.paxos.applied(slot);
     this.#window.applied(value.length);
     this.#bytesSinceCheckpoint += value.length;
-    if (members !== null) this.#membersAre(members);
+    if (members !== null) {
+      this.#membersSlot = slot;
+      this.#followOrigins(members);
+      this.#membersAre(members);
+    }
     if (this.#role === "leader" && !this.leads && slot >= this.#recoveredThrough) this.#startTime();
     if (this.#proposals.hasLost || this.forwards.held) this.#settleLost();
   }
@@ -348,6 +361,11 @@ export class GroupReplica {
     };
   }
 
+  /** The checkpoint of a slot is durable. */
+  checkpointed(appliedSlot: Slot): void {
+    this.#durableSlot = Math.max(this.#durableSlot, appliedSlot);
+  }
+
   /** A snapshot is being swapped in: what is decided from now on waits. */
   holdBack(): void {
     this.#heldBack = [];
@@ -365,7 +383,9 @@ export class GroupReplica {
     const slot = machine.appliedSlot;
     assert(slot > this.#machine.appliedSlot, "a snapshot is ahead of the state it replaces");
     this.#machine = machine;
+    this.#installedSlot = slot;
     this.#checkpointedSlot = slot;
+    this.#durableSlot = slot;
     this.#bytesSinceCheckpoint = 0;
     this.#window.restart(slot);
     this.#membersAre(members);
@@ -392,6 +412,14 @@ export class GroupReplica {
     this.#proposals.lose(flight);
   }
 
+  /** Whoever leaves gets no answers any more, and has nothing executed that comes late. */
+  #followOrigins(members: readonly Member[]): void {
+    const before = this.#members.map(({ id }) => id);
+    const now = members.map(({ id }) => id);
+    for (const id of before) if (!now.includes(id)) this.#machine.retireOrigin(id);
+    for (const id of now) if (!before.includes(id)) this.#machine.admitOrigin(id);
+  }
+
   #membersAre(members: readonly Member[]): void {
     this.#members = members;
     this.#alone = this.#isAlone();
@@ -407,6 +435,14 @@ export class GroupReplica {
   #readState(operation: Operation): Reply {
     const nowMs = this.#time.nowMs();
     return this.#machine.read(operation, { nowMs, wallMs: this.#time.wallMs(nowMs) });
+  }
+
+  /**
+   * Whether what was read from applied state until now was current [P9]: nobody else can have led yet.
+   * Asked after reading, and that is enough: a lease that is valid now was valid then.
+   */
+  #wasCurrent(): boolean {
+    return this.#alone || this.paxos.canRead(this.#context.clock.monotonicMs());
   }
 
   #awaitRound(read: PendingRead): void {
@@ -493,9 +529,7 @@ export class GroupReplica {
 
   /** What was read at its place in an entry is current if this node has led until now [P9]. */
   #answerReads({ reads, readSinks, abandoned, sinceTick }: Batch): void {
-    const current =
-      this.#alone ||
-      (this.#role === "leader" && this.paxos.canRead(this.#context.clock.monotonicMs()));
+    const current = this.#wasCurrent();
     for (let index = 0; index < readSinks.length; index += 1) {
       const { operation, reply } = present(reads[index], "each sink has a read");
       const sink = present(readSinks[index], "each read has a sink");

@@ -112,7 +112,7 @@ export class Inbox {
 
   /** An operation that another node sends because it takes this one for the leader. */
   #serve(group: GroupReplica, from: NodeId, message: ForwardMessage): void {
-    const { boot, sequence, floor, operation, read } = message;
+    const { boot, sequence, attempt, floor, operation, read } = message;
     const refusal = this.#refusal(group);
     if (refusal !== null) {
       const { reply, leader } = refusal;
@@ -120,6 +120,7 @@ export class Inbox {
         group: group.id,
         boot,
         sequence,
+        attempt,
         outcome: "refused",
         reply,
         leader,

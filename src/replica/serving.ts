@@ -27,6 +27,7 @@ export class Served implements OriginSink {
   readonly origin: NodeId;
   readonly boot: number;
   readonly sequence: number;
+  readonly attempt: number;
   readonly read: boolean;
   readonly #serving: Serving;
 
@@ -35,6 +36,7 @@ export class Served implements OriginSink {
     this.origin = origin;
     this.boot = message.boot;
     this.sequence = message.sequence;
+    this.attempt = message.attempt;
     this.read = message.read;
   }
 
@@ -85,13 +87,14 @@ export class Serving {
   /** Answers the origin; nothing more happens here when it has gone. */
   answer(served: Served, outcome: "reply" | "refused", reply: Reply): void {
     if (!this.forget(served)) return;
-    const { origin, boot, sequence } = served;
+    const { origin, boot, sequence, attempt } = served;
     const isLong = replyBytes(reply, PEER_REPLY_BYTES_MAX) > PEER_REPLY_BYTES_MAX;
     this.#context.outbound.add(origin, {
       kind: "forwarded",
       group: this.#group,
       boot,
       sequence,
+      attempt,
       outcome,
       reply: isLong ? REPLY_TOO_LONG : reply,
       leader: this.leader,

@@ -6,10 +6,10 @@
  * body             = version:u8 (1)  count:varint  message × count
  * message          = code:u8  the fields of its kind
  * paxos            = group  the consensus message, see consensus-codec.ts
- * forward          = group  boot:varint  sequence:varint  behind:varint  read:u8 (0 or 1)
- *                    deadlineMs:number  operation, see operation-codec.ts
- * forwarded        = group  boot:varint  sequence:varint  outcome:u8 (0 reply, 1 refused)
- *                    leader:u8  reply, see reply-codec.ts
+ * forward          = group  boot:varint  sequence:varint  attempt:varint  behind:varint
+ *                    read:u8 (0 or 1)  deadlineMs:number  operation, see operation-codec.ts
+ * forwarded        = group  boot:varint  sequence:varint  attempt:varint
+ *                    outcome:u8 (0 reply, 1 refused)  leader:u8  reply, see reply-codec.ts
  * snapshot-request = group  slot:varint
  * snapshot-chunk   = group  transfer:varint  index:varint  appliedSlot:varint  length:varint  meta
  *                    count:varint  (gap:varint  length:varint  bytes) × count  last:u8 (0 or 1)
@@ -84,10 +84,12 @@ const ROWS: {
   },
   forward: {
     code: 2,
-    write(writer, { group, boot, sequence, floor, read, deadlineMs, operation }) {
+    write(writer, message) {
+      const { group, boot, sequence, attempt, floor, read, deadlineMs, operation } = message;
       writer.varint(group);
       writer.varint(boot);
       writer.varint(sequence);
+      writer.varint(attempt);
       writer.varint(sequence - floor);
       writeFlag(writer, read);
       writer.number(Math.max(0, deadlineMs));
@@ -97,6 +99,7 @@ const ROWS: {
       const group = readGroup(reader);
       const boot = reader.varint();
       const sequence = reader.varint();
+      const attempt = reader.varint();
       const floor = sequence - reader.varint();
       const read = readFlag(reader);
       const deadlineMs = reader.number();
@@ -104,15 +107,17 @@ const ROWS: {
       if (operation === null || floor < 0 || deadlineMs < 0) reader.fail();
       if (operation === null || (read && isWrite(operation))) reader.fail();
       if (operation === null || reader.failed()) return null;
-      return { kind: "forward", group, boot, sequence, floor, read, deadlineMs, operation };
+      const place = { group, boot, sequence, attempt, floor };
+      return { kind: "forward", ...place, read, deadlineMs, operation };
     },
   },
   forwarded: {
     code: 3,
-    write(writer, { group, boot, sequence, outcome, reply, leader }) {
+    write(writer, { group, boot, sequence, attempt, outcome, reply, leader }) {
       writer.varint(group);
       writer.varint(boot);
       writer.varint(sequence);
+      writer.varint(attempt);
       writeWord(writer, OUTCOMES, outcome);
       writeOptionalNode(writer, leader);
       writeReply(writer, reply);
@@ -123,6 +128,7 @@ const ROWS: {
         group: readGroup(reader),
         boot: reader.varint(),
         sequence: reader.varint(),
+        attempt: reader.varint(),
         outcome: readWord(reader, OUTCOMES),
         leader: reader.u8(),
         reply: readReply(reader),

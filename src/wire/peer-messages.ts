@@ -28,6 +28,8 @@ export interface ForwardMessage {
   /** The sender's start of its data folder, and its place among what that start sent to the group. */
   readonly boot: number;
   readonly sequence: number;
+  /** Counts how often the sender has sent it, from 1; whoever refuses it says which it refused. */
+  readonly attempt: number;
   /** The lowest sequence for which the sender still wants an answer; at most `sequence`. */
   readonly floor: number;
   /** Whether it reads only and so needs no log entry. */
@@ -43,6 +45,8 @@ export interface ForwardedMessage {
   readonly group: GroupId;
   readonly boot: number;
   readonly sequence: number;
+  /** Which of the sender's attempts is answered. */
+  readonly attempt: number;
   /** `refused`: it was not and will not be executed by the answering node. */
   readonly outcome: "reply" | "refused";
   /** What to tell the client; of a refused one, the reason. */

@@ -46,6 +46,45 @@ function windows(disk: Disk): ReplyWindowRow[] {
 }
 
 suite("machine/reply-window", (test) => {
+  test("of a node that left nothing is kept and nothing executed, until it joins again", () => {
+    const rig = new Rig();
+    rig.forwarded([increment("n", 1)], [from(1)]);
+
+    rig.machine.retireOrigin(2);
+    const [again] = rig.forwarded([increment("n", 1)], [from(1)]);
+    const [late] = rig.forwarded([increment("n", 1)], [from(2, { boot: 9 })]);
+
+    assert.is(rig.machine.keptReplies, 0);
+    assert.match(textOf(again), STRAGGLER);
+    assert.match(textOf(late), STRAGGLER);
+    assert.is(rig.read(get("n")), "1");
+    rig.machine.admitOrigin(2);
+    rig.machine.admitOrigin(3);
+    assert.equal(rig.forwarded([increment("n", 1)], [from(1, { boot: 2 })]), [2]);
+    rig.machine.admitOrigin(2);
+    assert.equal(
+      rig.forwarded([increment("n", 1)], [from(1, { boot: 2 })]),
+      [2],
+      "it had not left",
+    );
+  });
+
+  test("that a node has left is part of the state", () => {
+    const rig = new Rig();
+    const disk = new Disk();
+    rig.forwarded([increment("n", 1)], [from(1)]);
+    disk.write(rig.machine);
+    const before = rig.machine.digest();
+
+    rig.machine.retireOrigin(2);
+    rig.machine.retireOrigin(7);
+    disk.write(rig.machine);
+    const restored = disk.restore();
+
+    assert.is.not(rig.machine.digest(), before);
+    assert.is(restored.digest(), rig.machine.digest());
+  });
+
   test("a repeat is not executed and has the first answer", () => {
     const rig = new Rig();
     const [first] = rig.forwarded([increment("n", 1)], [from(1)]);

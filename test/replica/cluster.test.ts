@@ -1,9 +1,12 @@
 /** Three replicas: who leads, who forwards, what is answered when, and what happens once. */
 import * as assert from "uvu/assert";
-import { OK } from "../../src/base/reply.ts";
+import { ByteWriter } from "../../src/base/bytes.ts";
+import { errorReply, OK } from "../../src/base/reply.ts";
 import type { Operation } from "../../src/machine/operation.ts";
 import { preferredLeader } from "../../src/replica/leadership-policy.ts";
+import { encodePeerBody } from "../../src/wire/peer-codec.ts";
 import { suite } from "../support/suite.ts";
+import type { TestNode } from "./cluster-world.ts";
 import { ClusterWorld, textOf } from "./cluster-world.ts";
 import type { Answer } from "./world.ts";
 import { get, setNx } from "./world.ts";
@@ -14,6 +17,13 @@ function increment(key: string): Operation {
 
 function append(key: string, value: string): Operation {
   return { kind: "append", db: 0, key, value };
+}
+
+/** Which attempts at forwarding a node has made. */
+function attemptsOf({ sent }: TestNode): number[] {
+  return sent.flatMap(({ messages }) =>
+    messages.flatMap((message) => (message.kind === "forward" ? [message.attempt] : [])),
+  );
 }
 
 suite("replica/cluster", (test) => {
@@ -50,6 +60,22 @@ suite("replica/cluster", (test) => {
 
     assert.equal(answer.replies, [], "not under a lease that is over");
     assert.is(world.answered(answer, 10), "me");
+  });
+
+  test("what is read while the lease ends is not answered before a majority was asked", () => {
+    const world = ClusterWorld.ready();
+    const leader = world.leader(0);
+    world.answered(leader.write(0, setNx("a", "me")));
+    world.until("a lease", () => leader.replica.tryRead(0, get("a")) !== undefined);
+    const { machine } = leader.group(0);
+    const read = machine.read.bind(machine);
+    machine.read = (operation, context) => {
+      const reply = read(operation, context);
+      world.clock.monotonic += 700;
+      return reply;
+    };
+
+    assert.is(leader.replica.tryRead(0, get("a")), undefined);
   });
 
   test("a leader that was cut off answers no read from its old state", () => {
@@ -193,6 +219,38 @@ suite("replica/cluster", (test) => {
 
     assert.match(textOf(world.answered(sent)), /^UNKNOWN /);
     assert.match(textOf(world.answered(unsent)), /^CLUSTERDOWN /);
+  });
+
+  test("a refusal that comes twice does not stand for that of another copy", () => {
+    const world = ClusterWorld.ready();
+    world.pass(1_000);
+    const leader = world.leader(0);
+    const writer = world.follower(0);
+    for (const node of world.nodes) if (node !== leader) node.disk.stuck = true;
+    // The first copy is with the leader, which cannot decide it; the link breaks and a second one goes.
+    const write = writer.write(0, setNx("a", "1"));
+    world.pass(2);
+    world.cut(leader.id, writer.id);
+    world.heal();
+    world.until("it is sent again", () => attemptsOf(writer).includes(2));
+    const refused = {
+      kind: "forwarded",
+      group: 0,
+      boot: writer.boot,
+      sequence: 1,
+      attempt: 2,
+      outcome: "refused",
+      reply: errorReply("TRYAGAIN too much; nothing was changed"),
+      leader: leader.id,
+    } as const;
+    const body = new ByteWriter();
+    encodePeerBody(body, [refused, refused]);
+
+    writer.replica.received(leader.id, body.take());
+
+    assert.equal(write.replies, [], "the first copy may still be executed");
+    for (const node of world.nodes) node.disk.release();
+    assert.equal(world.answered(write), OK);
   });
 
   test("a restarted node finds everything, and serves", () => {
