@@ -9,8 +9,27 @@ import { isError } from "../base/reply.ts";
 import type { Fault } from "./faults.ts";
 import type { SimNode } from "./sim-node.ts";
 import { addressOf } from "./sim-node.ts";
-import type { Simulation } from "./simulation.ts";
+import type { EventQueue } from "./event-queue.ts";
+import type { Network } from "./network.ts";
+import type { Swarm } from "./swarm.ts";
+import type { Tally } from "./tally.ts";
+import type { TraceKind } from "./trace.ts";
 import { NONE } from "./trace.ts";
+
+/** What faults are done to. */
+export interface FaultyWorld {
+  readonly swarm: Swarm;
+  readonly events: EventQueue;
+  readonly network: Network;
+  readonly tally: Tally;
+  readonly nodes: readonly SimNode[];
+  addNode(id: NodeId): SimNode;
+  boot(node: SimNode): void;
+  /** A clock rate that nodes must live with. */
+  drawPpm(random: Prng): number;
+  /** Adds a line to the trace. */
+  line(kind: TraceKind, node: number, group: number, a: number, b: number): void;
+}
 
 /** A change of membership that the operator keeps asking for until it is done. */
 interface Errand {
@@ -22,7 +41,7 @@ interface Errand {
 const NODE_ID_MAX = 30;
 
 export class FaultInjector {
-  readonly #world: Simulation;
+  readonly #world: FaultyWorld;
   readonly #random: Prng;
   /** Undone at healing if their time is not over before. */
   readonly #undo = new Set<() => void>();
@@ -32,7 +51,7 @@ export class FaultInjector {
   #healed = false;
   #nextId: NodeId;
 
-  constructor(world: Simulation, random: Prng) {
+  constructor(world: FaultyWorld, random: Prng) {
     this.#world = world;
     this.#random = random;
     this.#nextId = world.swarm.nodes + 1;

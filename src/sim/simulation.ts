@@ -29,6 +29,7 @@ import { Clients, isLock, wasGranted } from "./clients.ts";
 import type { DiskWitness } from "./disk.ts";
 import { DiskFault, SimDisk } from "./disk.ts";
 import { EventQueue } from "./event-queue.ts";
+import type { FaultyWorld } from "./fault-injector.ts";
 import { FaultInjector } from "./fault-injector.ts";
 import type { Fault } from "./faults.ts";
 import { planFaults } from "./faults.ts";
@@ -64,7 +65,7 @@ export class NotAlive extends Error {
   override readonly name = "NotAlive";
 }
 
-export class Simulation implements World {
+export class Simulation implements World, FaultyWorld {
   readonly swarm: Swarm;
   readonly tally = new Tally();
   readonly trace: Trace;
