@@ -5,7 +5,7 @@
  * A command that changes something goes to the leader of the group it concerns and waits there until
  * the change is in force. The node that was asked passes on the answer.
  */
-import { errorReply, OK } from "../base/reply.ts";
+import { errorReply, isError, OK } from "../base/reply.ts";
 import type { Reply } from "../base/reply.ts";
 import type { NodeId } from "../base/ids.ts";
 import { ADMIN_REQUESTS_MAX } from "../base/limits.ts";
@@ -16,6 +16,7 @@ import type { ReplySink } from "./batch.ts";
 import type { ReplicaContext } from "./context.ts";
 import type { GroupReplica } from "./group-replica.ts";
 import type { LeadershipPolicy } from "./leadership-policy.ts";
+import { NO_MEMBER } from "./refusals.ts";
 
 /** What the next step of a command brought: an answer, another node to ask, or nothing yet. */
 type Step =
@@ -37,6 +38,9 @@ interface Task {
 }
 
 const WAIT: Step = { kind: "wait" };
+
+/** Between nodes only: "nothing was begun here, and another node leads that group now". */
+const ASK_ANOTHER = errorReply("ASK another node");
 
 const TOO_MANY = errorReply("TRYAGAIN too many PAXOS commands are waiting; retry in a moment");
 
@@ -83,7 +87,10 @@ export class Admin {
 
   replied(from: NodeId, { id, reply }: AdminReplyMessage): void {
     const task = this.#tasks.find((other) => other.id === id && other.asked === from);
-    if (task !== undefined) this.#end(task, reply);
+    if (task === undefined) return;
+    // Asked again at the next tick, by when this node may have heard who leads.
+    if (isError(reply) && reply.text === ASK_ANOTHER.text) task.asked = 0;
+    else this.#end(task, reply);
   }
 
   disconnected(peer: NodeId): void {
@@ -144,7 +151,11 @@ export class Admin {
         this.#end(task, step.reply);
         return;
       case "ask":
-        if (task.local || !this.#context.outbound.isConnected(step.node)) return;
+        if (task.local) {
+          this.#end(task, ASK_ANOTHER);
+          return;
+        }
+        if (!this.#context.outbound.isConnected(step.node)) return;
         task.asked = step.node;
         this.#context.outbound.add(step.node, { kind: "admin", id: task.id, args: task.args });
         return;
@@ -200,9 +211,9 @@ export class Admin {
 
   #addNode(task: Task, node: NodeId, address: string): Step {
     const group = this.#groups[0];
+    if (!this.#isMember(this.#context.self)) return { kind: "answer", reply: NO_MEMBER };
+    if (task.begun) return this.#isMember(node) ? inForce([group]) : WAIT;
     if (group === undefined || !group.isLeader) return this.#leaderOf(group);
-    const known = group.members.find(({ id }) => id === node);
-    if (task.begun) return known === undefined ? WAIT : inForce(group);
     if (!group.leads) return WAIT;
     const refusal = group.changeMembers({ kind: "add", id: node, address });
     return refusal === null ? this.#begun(task, group) : refuse(refusal);
@@ -210,11 +221,15 @@ export class Admin {
 
   #removeNode(task: Task, node: NodeId): Step {
     const group = this.#groups[0];
+    if (task.begun) {
+      // Before every group has let go of it, its disk may still be needed for a majority.
+      const isGone = this.#groups.every(({ members }) => members.every(({ id }) => id !== node));
+      return isGone ? inForce(this.#groups) : WAIT;
+    }
+    if (!this.#isMember(this.#context.self)) return { kind: "answer", reply: NO_MEMBER };
     if (group === undefined || !group.isLeader) return this.#leaderOf(group);
-    const known = group.members.find(({ id }) => id === node);
-    if (task.begun) return known === undefined ? inForce(group) : WAIT;
     if (!group.leads) return WAIT;
-    if (known === undefined) return refuse(`node ${node} is no member; PAXOS.STATUS names them`);
+    if (!this.#isMember(node)) return refuse(`node ${node} is no member; PAXOS.STATUS names them`);
     const refusal = this.#unfinished(group, node) ?? this.#losesMajority(node);
     if (refusal !== null) return refuse(refusal);
     if (node === this.#context.self) {
@@ -281,8 +296,9 @@ export class Admin {
 }
 
 /** A change is reported once a restart finds it: this node may be the only one left that knows it. */
-function inForce(group: GroupReplica): Step {
-  return group.membersAreDurable ? { kind: "answer", reply: OK } : WAIT;
+function inForce(groups: readonly (GroupReplica | undefined)[]): Step {
+  const isDurable = groups.every((group) => group?.membersAreDurable === true);
+  return isDurable ? { kind: "answer", reply: OK } : WAIT;
 }
 
 function isStatus(args: readonly string[]): boolean {

@@ -213,6 +213,38 @@ suite("replica/members", (test) => {
     assert.equal(voters(node, 0), [1, 2, 3]);
   });
 
+  test("the leader of group 0 is removed through another node", () => {
+    const world = ClusterWorld.ready({ nodes: 4 });
+    world.pass(1_000);
+    const old = world.leader(0);
+    const asked = world.nodes.find((node) => node !== old);
+    if (asked === undefined) throw new Error("there are others");
+
+    const answer = asked.admin("PAXOS.REMOVENODE", String(old.id));
+
+    assert.equal(world.answered(answer, 4_000), OK);
+    for (const { members } of asked.replica.groups) {
+      assert.ok(members.every(({ id }) => id !== old.id));
+    }
+  });
+
+  test("two become one when every group has let go of the other", () => {
+    const world = ClusterWorld.ready({ nodes: 2 });
+    world.pass(1_000);
+    const stays = world.leader(0);
+    const goes = world.nodes.find((node) => node !== stays);
+    if (goes === undefined) throw new Error("there is another");
+
+    assert.equal(world.answered(stays.admin("PAXOS.REMOVENODE", String(goes.id)), 5_000), OK);
+    goes.kill();
+
+    for (const group of [0, 1, 2]) {
+      assert.equal(world.answered(stays.write(group, setNx(`a${group}`, "me"))), OK);
+    }
+    const late = world.join(9);
+    assert.match(textOf(world.answered(late.admin("PAXOS.REMOVENODE", "1"))), /is no member/);
+  });
+
   test("nobody is removed while another change is under way in any group", () => {
     const world = ClusterWorld.ready();
     fill(world, world.leader(0));
