@@ -333,5 +333,5 @@ export class FaultInjector {
 
 /** A change that was asked for twice, because the first answer got lost. */
 function isDone(text: string): boolean {
-  return /already|^ERR node \d+ is (?:no|not a) member/.test(text);
+  return !text.startsWith("CLUSTERDOWN ") && /already|is no member|is not a member/.test(text);
 }
