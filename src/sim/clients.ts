@@ -172,7 +172,7 @@ export class Clients {
         if (call.outcome !== "pending") return;
         this.#events.cancel(timeout);
         call.reply = reply;
-        const outcome = this.#outcomeOf(reply);
+        const outcome = outcomeOf(reply);
         if (outcome !== "unknown") call.returnedMs = this.#events.nowMs;
         this.#end(call, outcome, next);
       },
@@ -191,26 +191,19 @@ export class Clients {
     return false;
   }
 
-  /**
-   * A refusal says that nothing was done. Where bodies are doubled, which the transport port rules
-   * out, it may be wrong: nodes count the copies of a forwarded operation by what they hear of each.
-   */
-  #outcomeOf(reply: Reply): Outcome {
-    if (!isError(reply)) return "answered";
-    const { mode, doubleOdds } = this.#swarm;
-    if (REFUSED.test(reply.text)) {
-      return mode === "datagram" && doubleOdds > 0 ? "unknown" : "refused";
-    }
-    if (UNKNOWN.test(reply.text)) return "unknown";
-    throw new Error(`a client was told: ${reply.text}`);
-  }
-
   #end(call: Call, outcome: Outcome, next: Next): void {
     call.outcome = outcome;
     this.#pending -= 1;
     this.#witness.returned(call);
     next(call);
   }
+}
+
+function outcomeOf(reply: Reply): Outcome {
+  if (!isError(reply)) return "answered";
+  if (REFUSED.test(reply.text)) return "refused";
+  if (UNKNOWN.test(reply.text)) return "unknown";
+  throw new Error(`a client was told: ${reply.text}`);
 }
 
 /** One client: a loop of thinking and doing. */
