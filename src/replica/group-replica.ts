@@ -320,7 +320,6 @@ export class GroupReplica {
     this.#leader = effect.leader ?? 0;
     this.serving.leader = this.#leader;
     this.#time.stop();
-    this.#proposals.reignChanged();
     if (effect.role === "leader") this.#takeOver();
     else this.#follow(led);
   }

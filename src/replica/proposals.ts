@@ -51,7 +51,10 @@ export class Proposals {
   #lost: Batch[] = [];
   /** The youngest batch in flight. */
   #lastProposed: Batch | null = null;
-  /** The number of the youngest proposal of this reign while it is in flight, else 0. */
+  /**
+   * The number of the youngest proposal while it is in flight, else 0. What an earlier reign left in
+   * flight is decided before the next one proposes.
+   */
   #openNumber = 0;
   /** Batches in flight that may change which scripts the group has. */
   #scriptChangesInFlight = 0;
@@ -153,11 +156,6 @@ export class Proposals {
       this.#left(next);
       this.#lost.push(next.batch);
     }
-  }
-
-  /** This node begins or ceases to lead: what it proposes next builds on what was decided till then. */
-  reignChanged(): void {
-    this.#openNumber = 0;
   }
 
   /** What was decided up to `slot` is not known here, one by one. */

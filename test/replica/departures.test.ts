@@ -1,6 +1,7 @@
 /** Nodes that leave: when it is reported, and what is left of them. */
 import * as assert from "uvu/assert";
 import { OK } from "../../src/base/reply.ts";
+import { NO_OP } from "../../src/paxos/records.ts";
 import { decodeGroupMeta } from "../../src/wire/state-codec.ts";
 import { suite } from "../support/suite.ts";
 import type { TestNode } from "./cluster-world.ts";
@@ -25,6 +26,12 @@ suite("replica/departures", (test) => {
     const world = ClusterWorld.ready();
     world.pass(1_000);
     const leader = world.leader(0);
+    const write = leader.disk.checkpoint.bind(leader.disk);
+    leader.disk.checkpoint = (state, done) => {
+      world.scheduler.after(300, () => {
+        write(state, done);
+      });
+    };
 
     const added = leader.admin("PAXOS.ADDNODE", "9", "host:9");
     world.until("it is reported", () => added.replies.length > 0);
@@ -35,6 +42,30 @@ suite("replica/departures", (test) => {
     world.until("it is reported", () => removed.replies.length > 0);
     assert.equal(removed.replies, [OK]);
     assert.equal(durableMembers(leader), [1, 2, 3]);
+  });
+
+  test("what was decided before a snapshot was put in is passed over when it comes after it", () => {
+    const world = ClusterWorld.ready({ groups: 1 });
+    world.pass(1_000);
+    const leader = world.leader(0);
+    const away = world.follower(0);
+    away.kill();
+    world.answered(leader.write(0, setNx("a", "me")));
+    for (const { replica } of world.up) {
+      for (const { paxos } of replica.groups) paxos.compact(paxos.appliedSlot);
+    }
+    away.start();
+    const isInstalled = (): boolean =>
+      away.events.some((event) => event.kind === "snapshot" && event.state === "installed");
+    world.until("it has a snapshot", isInstalled, 30_000);
+    const group = away.group(0);
+    const { appliedSlot } = group.machine;
+    const digest = group.machine.digest();
+
+    group.apply({ slot: appliedSlot, value: NO_OP, members: null });
+
+    assert.is(group.machine.appliedSlot, appliedSlot);
+    assert.is(group.machine.digest(), digest);
   });
 
   test("of a node that was removed no answers are kept", () => {

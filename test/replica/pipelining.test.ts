@@ -1,7 +1,9 @@
 /** Several open slots of one group: how many, and what becomes of those whose predecessor was lost. */
 import * as assert from "uvu/assert";
 import { WINDOW_SLOTS } from "../../src/base/limits.ts";
+import type { Proposal } from "../../src/machine/entry.ts";
 import type { Operation } from "../../src/machine/operation.ts";
+import { decodeEntry } from "../../src/wire/entry-codec.ts";
 import { suite } from "../support/suite.ts";
 import type { TestNode } from "./cluster-world.ts";
 import { ClusterWorld } from "./cluster-world.ts";
@@ -34,6 +36,26 @@ function tornPipeline(
   return { leader, first, second };
 }
 
+/** What a leader has proposed, each once. */
+function proposalsOf({ sent }: TestNode): Proposal[] {
+  const proposals = new Map<number, Proposal>();
+  for (const { messages } of sent) {
+    for (const each of messages) {
+      if (each.kind !== "paxos" || each.group !== 0 || each.message.kind !== "accept") continue;
+      const proposal = decodeEntry(each.message.value)?.proposal ?? null;
+      if (proposal !== null) proposals.set(proposal.number, proposal);
+    }
+  }
+  return [...proposals.values()];
+}
+
+/** The kinds of the operations that a node has forwarded. */
+function forwardedBy({ sent }: TestNode): string[] {
+  return sent.flatMap(({ messages }) =>
+    messages.flatMap((each) => (each.kind === "forward" ? [each.operation.kind] : [])),
+  );
+}
+
 suite("replica/pipelining", (test) => {
   test("as many slots are open at once as the window has, and no more", () => {
     const world = ClusterWorld.ready();
@@ -52,6 +74,58 @@ suite("replica/pipelining", (test) => {
     for (const node of world.nodes) node.disk.release();
     for (const answer of answers) world.answered(answer);
     assert.is(world.answered(leader.read(0, get("k"))), "x".repeat(WINDOW_SLOTS + 3));
+  });
+
+  test("an entry builds on the open one before it, and on nothing where nothing is open", () => {
+    const world = ClusterWorld.ready();
+    world.pass(1_000);
+    const leader = world.leader(0);
+    leader.sent.length = 0;
+
+    world.answered(leader.write(0, append("1")));
+    const second = leader.write(0, append("2"));
+    world.scheduler.settle();
+    const third = leader.write(0, append("3"));
+    for (const answer of [second, third]) world.answered(answer);
+
+    const chains = proposalsOf(leader).map(({ number, after }) => [number, after]);
+    const first = chains[0]?.[0] ?? 0;
+    assert.equal(chains, [
+      [first, 0],
+      [first + 1, 0],
+      [first + 2, first + 1],
+    ]);
+  });
+
+  test("when one is lost, those behind it go on at once", () => {
+    const world = ClusterWorld.ready();
+    world.pass(1_000);
+    const leader = world.leader(0);
+    const other = world.follower(0);
+    world.cut(leader.id);
+    const answers = ["1", "2", "3"].map((value) => {
+      const answer = leader.write(0, append(value));
+      world.pass(3);
+      return answer;
+    });
+    world.until("another leads", () => world.ledByAnother(0, leader), 20_000);
+    world.answered(other.write(0, append("0")));
+    leader.sent.length = 0;
+    world.heal();
+
+    for (const answer of answers) world.answered(answer);
+
+    assert.equal(
+      answers.map(({ replies }) => replies[0]),
+      [2, 3, 4],
+    );
+    // The slots of the second and third need not be decided: nobody asked for that.
+    const kinds = forwardedBy(leader);
+    assert.equal(
+      kinds.filter((kind) => kind === "append"),
+      ["append", "append", "append"],
+    );
+    assert.ok(kinds.length <= 4, kinds.join(" "));
   });
 
   test("a later slot that a new leader finds alone is not executed", () => {
