@@ -40,7 +40,9 @@ interface Task {
 const WAIT: Step = { kind: "wait" };
 
 /** Between nodes only: "nothing was begun here, and another node leads that group now". */
-const ASK_ANOTHER = errorReply("ASK another node");
+const ASK_ANOTHER = errorReply(
+  "CLUSTERDOWN another node leads that group by now; nothing was changed, retry",
+);
 
 const TOO_MANY = errorReply("TRYAGAIN too many PAXOS commands are waiting; retry in a moment");
 
