@@ -37,6 +37,9 @@ export interface ViewGroup {
   readonly members: readonly ViewMember[];
 }
 
+/** Under load a group decides some hundred slots between two reports of a node that is well. */
+const BEHIND_SLOTS = 256;
+
 export interface ClusterView {
   readonly cluster: string;
   /** The node that was asked first. */
@@ -73,7 +76,11 @@ export function viewCluster(asked: NodeStatus, others: readonly NodeStatus[]): C
     nodes,
     groups,
     changes: memberChanges(asked.nodes, groups),
-    problems: [...nodeProblems(nodes), ...groupProblems(groups, nodes)],
+    problems: [
+      ...nodeProblems(nodes),
+      ...groupProblems(groups, nodes),
+      ...behindProblems(nodes, groups),
+    ],
   };
 }
 
@@ -154,6 +161,30 @@ function groupProblems(groups: readonly ViewGroup[], nodes: readonly ViewNode[])
         `group ${group}: node ${leader} leads without a lease; it hears from no majority`,
     ),
   ];
+}
+
+/**
+ * Who votes and lacks a part of the log is up but no help yet: were another node stopped now, its groups
+ * would have to wait for it.
+ */
+function behindProblems(nodes: readonly ViewNode[], groups: readonly ViewGroup[]): string[] {
+  return nodes
+    .filter(({ state }) => state === "up")
+    .flatMap(({ node }) => {
+      const behind = groups.flatMap(({ members }) =>
+        members.filter((each) => each.node === node && each.voter && isBehind(each)),
+      );
+      if (behind.length === 0) return [];
+      const most = Math.max(...behind.map((each) => each.behind ?? 0));
+      return [
+        `node ${node} is still catching up in ${behind.length} ` +
+          `${behind.length === 1 ? "group" : "groups"}, by up to ${most} slots`,
+      ];
+    });
+}
+
+function isBehind({ behind }: ViewMember): boolean {
+  return behind !== null && behind > BEHIND_SLOTS;
 }
 
 /** Group 0 is ahead: the others follow it, one step at a time. */

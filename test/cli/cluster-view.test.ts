@@ -76,6 +76,22 @@ suite("cli/cluster-view", (test) => {
     );
   });
 
+  test("a node that votes and lacks hundreds of slots is no help yet", () => {
+    const members = [1, 2, 3].map((node) => ({
+      node,
+      voter: true,
+      chosenSlot: node === 3 ? 1_500 : 1_990,
+    }));
+    const leader = group(1, { chosenSlot: 2_000, appliedSlot: 2_000, members });
+    const others = [2, 3].map((node) =>
+      said(node, [group(node, { chosenSlot: node === 3 ? 1_500 : 1_990 })]),
+    );
+
+    const { problems } = viewCluster(said(1, [leader]), others);
+
+    assert.equal(problems, ["node 3 is still catching up in 1 group, by up to 500 slots"]);
+  });
+
   test("a node that does not answer is down, and so is a group that it is said to lead", () => {
     const { problems, groups } = viewCluster(said(2), [said(3)]);
 
