@@ -105,7 +105,7 @@ export const ERROR_CODES: readonly ErrorCode[] = [
   {
     code: "UNKNOWN",
     meaning:
-      "Nobody knows yet whether the request took effect: the disk, or the leader that it was sent to, has not answered in time, and it may still happen.",
+      "Nobody knows yet whether the request took effect: the disk, or the leader that it was sent to, has not answered in time, and it may still happen. Or it is for all groups, and some have done it.",
     retry: "after-change",
     advice:
       "Read the key first: it tells. Clients do not retry this code by themselves, as they do TRYAGAIN.",

@@ -22,9 +22,19 @@ export function firstError(replies: readonly Reply[]): Reply {
   return null;
 }
 
-/** OK unless a group answered an error. */
+/**
+ * OK when every group has done it. The error of one group says what is so in that group only, so it is
+ * the answer only where no group has done anything.
+ */
 export function mergeOk(replies: readonly Reply[]): Reply {
-  return firstError(replies) ?? OK;
+  const failed = replies.find(isError);
+  if (failed === undefined) return OK;
+  if (replies.every(isError)) return failed;
+  const done = replies.filter((reply) => !isError(reply)).length;
+  return errorReply(
+    `UNKNOWN ${done} of ${replies.length} groups have done it, the others may not have; ` +
+      `send it again (one of them said: ${failed.text})`,
+  );
 }
 
 /** The sum of the integers that the groups answered. */
