@@ -40,7 +40,11 @@ export const COMMAND_NOTES: ReadonlyMap<string, string> = new Map([
   ["evalsha", SCRIPT],
   ["eval_ro", SCRIPT],
   ["evalsha_ro", SCRIPT],
-  ["script", "no debugger; `KILL` never finds one, for a script ends at its bounds"],
+  [
+    "script",
+    "no debugger; `KILL` never finds one, for a script ends at its bounds; `EXISTS` tells what the " +
+      "node that is asked has applied, which may be a moment behind what another node has answered",
+  ],
   ["client", "no `PAUSE`, `UNPAUSE`, `UNBLOCK`; `TRACKING ON` is refused"],
   ["config", "parameters that Paxlock has; `REWRITE` is refused"],
   ["info", "fields with something to tell, and a section `Paxlock`"],
