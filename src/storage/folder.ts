@@ -48,6 +48,7 @@ import {
 import { segmentNumber } from "./log-segment.ts";
 import { isDamage, StorageOpenError } from "./open-error.ts";
 import { findDamage, LMDB_MAGIC, LMDB_VERSION } from "./page-check.ts";
+import { FEW_VALUES, fillUp, isFull, reserve, statistic } from "./reservation.ts";
 
 export interface StorageOptions {
   /** Absolute or relative to the working directory; created if missing. */
@@ -192,7 +193,8 @@ async function openChecked(options: StorageOptions): Promise<OpenFolder> {
     await root.close();
     if (sizeBefore !== null) truncateSync(join(directory, DATA_FILE), sizeBefore);
     owner?.release();
-    throw thrown instanceof StorageOpenError ? thrown : unusable(directory, thrown);
+    if (thrown instanceof StorageOpenError || isFull(thrown)) throw thrown;
+    throw unusable(directory, thrown);
   }
 }
 
@@ -208,7 +210,7 @@ function open(directory: string): Root {
 function check(root: Root, { directory, expect }: StorageOptions): FolderMeta | null {
   const table = openTable(root, "folder", false);
   if (table === null) {
-    if (statistics(root, "entryCount") === 0) return null;
+    if (statistic(root, "entryCount") === 0) return null;
     throw notOurs(
       directory,
       `its ${DATA_FILE} belongs to another program, or is damaged: then restore it from a backup`,
@@ -250,7 +252,7 @@ interface Extent {
 function extent(root: Root, directory: string): Extent {
   return {
     size: statSync(join(directory, DATA_FILE)).size,
-    numbered: (statistics(root, "lastPageNumber") + 1) * statistics(root, "pageSize"),
+    numbered: (statistic(root, "lastPageNumber") + 1) * statistic(root, "pageSize"),
   };
 }
 
@@ -261,8 +263,8 @@ function isWhole({ size, numbered }: Extent): boolean {
 /**
  * Fills a data file up to its last page, and returns the size it had, or null if nothing was missing.
  *
- * A page that a transaction takes and gives back is numbered and never written, so a file may end
- * before its last page and miss nothing. A file that was cut looks the same, and touching what it
+ * A page that a transaction takes and gives back is numbered and never written: where the zeros in
+ * its place got lost at the end of a file, the file misses nothing. A file that was cut looks the same, and touching what it
  * lacks would end the process with a signal. Filled up, both can be read: LMDB knows a page of zeros
  * for none of its own, and records carry checksums.
  */
@@ -270,7 +272,7 @@ function complete(root: Root, directory: string): number | null {
   const { size, numbered } = extent(root, directory);
   if (size >= numbered) return null;
   const path = join(directory, DATA_FILE);
-  truncateSync(path, numbered);
+  fillUp(path, numbered);
   try {
     readEveryPage(root);
   } catch {
@@ -289,12 +291,6 @@ function readEveryPage(root: Root): void {
     const table = openTable(root, Buffer.from(name).toString("latin1"), false);
     if (table !== null) for (const _ of table.getKeys({ snapshot: true }));
   }
-}
-
-function statistics(root: Root, name: string): number {
-  const value = (root.getStats() as Readonly<Record<string, unknown>>)[name];
-  assert(typeof value === "number", `LMDB tells its ${name}`);
-  return value;
 }
 
 function checkExpected(
@@ -337,6 +333,7 @@ async function initialize(
     throw damaged(directory, "a table is missing");
   }
   return root.transactionSync(() => {
+    reserve(root, directory, FEW_VALUES);
     const environment = present(openTables(root, create.groups, true), "tables are created");
     environment.folder.putSync(META_KEY, encodeFolderMeta(create));
     environment.folder.putSync(BOOT_KEY, encodeBoot(0));

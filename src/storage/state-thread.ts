@@ -25,7 +25,7 @@ serveRequests({
     // Opened at the first write, when the recovering thread has closed its own: the map of a shared
     // environment would keep every page that the recovery has read in resident memory.
     environment ??= open();
-    runWriteList(environment, list.subarray(0, bytes.length));
+    runWriteList(environment, threadData.directory, list.subarray(0, bytes.length));
   },
   close() {
     // After a failed transaction LMDB may refuse or mistake what follows, so it starts afresh.

@@ -2,6 +2,7 @@
 import { statfsSync } from "node:fs";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { present } from "../base/assert.ts";
+import { isFull } from "./reservation.ts";
 import {
   CLOSE,
   IDLE,
@@ -56,12 +57,14 @@ export function serveRequests(work: Work): void {
   work.close();
 }
 
-/** A full disk shows in many ways, such as LMDB's input/output error for a partial write. */
+/** A full disk shows in many ways, such as too few bytes that were written. */
 function reasonOf(thrown: unknown, length: number): string {
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
   try {
-    const { bavail, bsize } = statfsSync(threadData.directory);
-    if (bavail * bsize > length + SPARE_BYTES) return reason;
+    if (!isFull(thrown)) {
+      const { bavail, bsize } = statfsSync(threadData.directory);
+      if (bavail * bsize > length + SPARE_BYTES) return reason;
+    }
     return `no space left on the device of ${threadData.directory} (${reason})`;
   } catch {
     return reason;

@@ -27,6 +27,7 @@ import {
   type Peer,
   type Side,
 } from "./format.ts";
+import { reserve } from "./reservation.ts";
 
 const REMOVE = 0;
 const PUT = 1;
@@ -35,6 +36,7 @@ const FOLDER_TABLE = 0;
 const GROUPS_TABLE = 1;
 const ROWS_TABLE = 2;
 const ORDERED_KEY_BYTES = 8;
+const NOTHING = new Uint8Array(0);
 
 /** Appends what the log must hold. */
 export function listLogHead(writer: ByteWriter, head: LogHead): void {
@@ -99,25 +101,41 @@ function listValue(writer: ByteWriter, value: Uint8Array): void {
 }
 
 /**
- * Runs a list as one transaction and returns when it is durable. Throws what LMDB throws, after
- * which none of it is stored. `list` must be plain memory, since LMDB takes addresses of its values.
+ * Runs a list as one transaction and returns when it is durable. Throws what LMDB or the file system
+ * throws, after which none of it is stored. `list` must be plain memory, since LMDB takes addresses of
+ * its values.
  */
-export function runWriteList(environment: Environment, list: Uint8Array): void {
-  environment.root.transactionSync(() => {
-    const reader = new ByteReader(list);
-    while (reader.remaining > 0) {
-      const action = reader.u8();
-      const table = tableOf(environment, reader.varint());
-      if (action === CLEAR) {
-        table.clearSync();
-        continue;
-      }
-      const key = reader.bytes(reader.u8());
-      if (action === PUT) table.putSync(key, reader.bytes(reader.u32()));
+export function runWriteList(environment: Environment, directory: string, list: Uint8Array): void {
+  const { root } = environment;
+  let rows = 0;
+  readList(list, () => {
+    rows += 1;
+  });
+  root.transactionSync(() => {
+    reserve(root, directory, { bytes: list.length, rows });
+    readList(list, (action, number, key, value) => {
+      const table = tableOf(environment, number);
+      if (action === CLEAR) table.clearSync();
+      else if (action === PUT) table.putSync(key, value);
       else table.removeSync(key);
-    }
-    assert(reader.finished(), "a write list is well-formed");
+    });
   }, SYNCHRONOUS);
+}
+
+/** Visits the actions of a list; what an action has not is empty. */
+function readList(
+  list: Uint8Array,
+  visit: (action: number, table: number, key: Uint8Array, value: Uint8Array) => void,
+): void {
+  const reader = new ByteReader(list);
+  while (reader.remaining > 0) {
+    const action = reader.u8();
+    const table = reader.varint();
+    const key = action === CLEAR ? NOTHING : reader.bytes(reader.u8());
+    const value = action === PUT ? reader.bytes(reader.u32()) : NOTHING;
+    visit(action, table, key, value);
+  }
+  assert(reader.finished(), "a write list is well-formed");
 }
 
 function tableOf(environment: Environment, table: number): Table {

@@ -1,7 +1,7 @@
 /** The storage in real processes: killed, traced, without room, twice on one folder, for long. */
 import * as assert from "uvu/assert";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -140,20 +140,41 @@ suite(
         });
       }));
 
+    test("checkpoints that a full disk refuses end there: LMDB never meets it, and nothing is lost", () =>
+      withFolder(async (directory) => {
+        if (!mountSmallDisk(directory, "60m")) return;
+        const checkpointing = fileURLToPath(new URL("checkpointing-process.ts", import.meta.url));
+        try {
+          let refusals = 0;
+          for (const seed of ["1", "2"]) {
+            const child = new ManagedProcess({
+              command: process.execPath,
+              args: ["--import", "tsx", checkpointing, `${directory}-${seed}`, seed, "60"],
+            });
+            const exit = await child.waitForExit(60_000);
+
+            // LMDB and its package write there what went wrong, before the process ends or not.
+            assert.is(child.stderr, "", `seed ${seed}`);
+            assert.is(exit.code, 0, `seed ${seed}`);
+            assert.not.match(child.stdout, /^lost/m);
+            const lines = child.stdout.split("\n");
+            const refused = lines.filter((line) => line.startsWith("refused"));
+            for (const line of refused) assert.match(line, /ENOSPC: no space left on device/);
+            const [, done, doneFull] = /^done (\d+) (\d+)/m.exec(child.stdout) ?? [];
+            assert.ok(Number(done) > 30 && Number(doneFull) > 5, child.stdout);
+            refusals += refused.length;
+            rmSync(`${directory}-${seed}`, { recursive: true });
+            rmSync(`${directory}-${seed}-ballast`, { force: true });
+          }
+          assert.ok(refusals > 0, "the disk was full");
+        } finally {
+          spawnSync("umount", ["-l", dirname(directory)]);
+        }
+      }));
+
     test("a full disk fails the commit with the reason, and the same commit works once there is room", () =>
       withFolder(async (directory) => {
-        const mounted = spawnSync("mount", [
-          "-t",
-          "tmpfs",
-          "-o",
-          "size=24m",
-          "tmpfs",
-          makeDirectory(dirname(directory)),
-        ]);
-        if (mounted.status !== 0) {
-          console.log("not shown: a full disk (mounting a small one needs root)");
-          return;
-        }
+        if (!mountSmallDisk(directory, "24m")) return;
         try {
           const child = committing(directory, 0, 20_000);
           await child.until(() =>
@@ -168,7 +189,7 @@ suite(
           }
           assert.match(
             child.stdout,
-            /^failed no space left on the device .*\n(?:checkpoint .*\n)*$/m,
+            /^failed no space left on the device .*\n(?:(?:checkpoint|begin) .*\n)*$/m,
           );
 
           spawnSync("mount", ["-o", "remount,size=96m", dirname(directory)]);
@@ -209,9 +230,14 @@ suite(
   { timeoutMs: 180_000 },
 );
 
-function makeDirectory(path: string): string {
-  mkdirSync(path, { recursive: true });
-  return path;
+/** Mounts a disk of that size where the data folder is going to be; says so when that is forbidden. */
+function mountSmallDisk(directory: string, size: string): boolean {
+  const place = dirname(directory);
+  mkdirSync(place, { recursive: true });
+  const options = ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", place];
+  if (spawnSync("mount", options).status === 0) return true;
+  console.log("not shown: a full disk (mounting a small one needs root)");
+  return false;
 }
 
 /**
