@@ -88,7 +88,7 @@ export const paxosRemoveNodeSpec = {
   ...shape,
   name: "paxos.removenode",
   arity: 2,
-  summary: "Removes a node from the cluster, for ever: its id is not used again",
+  summary: "Removes a node from the cluster; an empty node that takes its place has an id of its own",
   arguments: [NODE_ID],
   plan: (args) => planUnless(nodeIdError(args[1] ?? ""), args),
 } as const satisfies CommandSpec;
