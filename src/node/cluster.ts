@@ -57,10 +57,10 @@ export function createTransport(parts: {
       leaseMs: configuration.leaderLeaseMs,
       release: VERSION,
     },
-    incarnations: {
-      get: (node) => storage.peerIncarnations().get(node),
-      remember: (node, incarnation, done) => {
-        storage.rememberPeer(node, incarnation, done);
+    acquaintances: {
+      get: (node) => storage.peerStarts().get(node),
+      remember: (node, start, done) => {
+        storage.rememberPeer(node, start, done);
       },
     },
     tls: loaded?.tls ?? null,

@@ -14,7 +14,7 @@
  * | `folder` | `meta` | format:varint clusterId:text nodeId:varint groups:varint createdBy:text incarnation:text initialMembers:text check |
  * | `folder` | `boot` | number:varint check |
  * | `folder` | `log` | firstSegment:varint firstSequence:varint lastSequence:varint check |
- * | `folder` | `peer` node:u16 | node:varint incarnation:text check |
+ * | `folder` | `peer` node:u16 | node:varint incarnation:text boot:varint session:text check |
  * | `groups` | group:u16 2:u8 | checkpoint = version:u8 (2) group:varint appliedSlot:varint cutThrough:varint side:varint check meta |
  * | `rows-<group>-<side>` | row:ordered | the bytes of a state row, as given |
  *
@@ -45,6 +45,8 @@ export const FOLDER_FORMAT = 2;
 export const MAXIMUM_GROUPS = GROUPS_MAX;
 
 const CHECKPOINT_VERSION = 2;
+
+const CHECK_BYTES = 4;
 
 export const DATA_FILE = "data.mdb";
 export const LOCK_FILE = "lock.mdb";
@@ -203,10 +205,18 @@ export function decodeLogHead(bytes: Uint8Array): LogHead | null {
   return isChecked(reader, bytes) ? { firstSegment, firstSequence, lastSequence } : null;
 }
 
-/** Another node and the incarnation of its folder. */
-export interface Peer {
+/** Another node, and the last start of its folder that was met. */
+export interface Peer extends PeerStart {
   readonly node: NodeId;
+}
+
+/** A start of another node's folder. */
+export interface PeerStart {
   readonly incarnation: string;
+  /** Counts the starts of the folder; 0: not known. */
+  readonly boot: number;
+  /** Drawn by the process of that start; empty: not known. */
+  readonly session: string;
 }
 
 /** What is known of another node, as stored. */
@@ -214,6 +224,8 @@ export function encodePeer(peer: Peer): Uint8Array {
   const writer = new ByteWriter(64);
   writer.varint(peer.node);
   writer.text(peer.incarnation);
+  writer.varint(peer.boot);
+  writer.text(peer.session);
   return checked(writer);
 }
 
@@ -222,7 +234,13 @@ export function decodePeer(bytes: Uint8Array): Peer | null {
   const reader = new ByteReader(bytes);
   const node = reader.varint();
   const incarnation = reader.text();
-  return isChecked(reader, bytes) ? { node, incarnation } : null;
+  // Values of the first builds of this format end here.
+  if (reader.remaining === CHECK_BYTES) {
+    return isChecked(reader, bytes) ? { node, incarnation, boot: 0, session: "" } : null;
+  }
+  const boot = reader.varint();
+  const session = reader.text();
+  return isChecked(reader, bytes) ? { node, incarnation, boot, session } : null;
 }
 
 /** Appends a checkpoint's head; the machine's meta follows it in the same value. */

@@ -36,6 +36,7 @@ import {
   LOG_KEY,
   type FolderMeta,
   type LogHead,
+  type PeerStart,
   type Side,
 } from "./format.ts";
 import type { LogIndex } from "./log-index.ts";
@@ -44,13 +45,14 @@ import { frameSeed, SEGMENT_HEAD_BYTES, segmentNumber } from "./log-segment.ts";
 import { LogWriter, type LogWriterOptions } from "./log-writer.ts";
 import { scan, type LmdbRecovery, type Scan } from "./recovery.ts";
 import { SegmentFiles } from "./segment-files.ts";
+import { FEW_VALUES, reserve } from "./reservation.ts";
 import { Install, SnapshotReader } from "./snapshots.ts";
 import { StateWriter } from "./state-writer.ts";
 import { WorkThread, type ThreadName } from "./work-thread.ts";
 import { listCheckpoint, listClear, listLogHead, listPeer, listRows } from "./write-list.ts";
 
 export type { StorageOptions } from "./folder.ts";
-export type { FolderMeta } from "./format.ts";
+export type { FolderMeta, PeerStart } from "./format.ts";
 export { StorageOpenError, type StorageOpenCode } from "./open-error.ts";
 
 /** What {@link openStorage} gives. */
@@ -124,7 +126,9 @@ export async function openStorage(options: StorageOptions): Promise<OpenedStorag
 function takeOver({ directory, environment }: OpenFolder, read: Scan): number {
   clearUnfinished(directory, read.logEnd);
   const boot = read.boot + 1;
-  environment.root.transactionSync(() => {
+  const { root } = environment;
+  root.transactionSync(() => {
+    reserve(root, directory, { bytes: 0, rows: environment.rows.length });
     environment.folder.putSync(BOOT_KEY, encodeBoot(boot));
     environment.rows.forEach((sides, group) => {
       const other = sides[otherSide(present(read.sides[group], "each group has a side"))];
@@ -160,9 +164,13 @@ function recordLogHead({ directory, meta }: OpenFolder, head: LogHead): void {
   if (!existsSync(join(directory, DATA_FILE))) return;
   let root: Root | null = null;
   try {
-    root = openRoot(directory, meta.groups);
-    const table = present(openTable(root, "folder", false), "no table was removed");
-    root.transactionSync(() => table.putSync(LOG_KEY, encodeLogHead(head)), SYNCHRONOUS);
+    const opened = openRoot(directory, meta.groups);
+    root = opened;
+    const table = present(openTable(opened, "folder", false), "no table was removed");
+    opened.transactionSync(() => {
+      reserve(opened, directory, FEW_VALUES);
+      table.putSync(LOG_KEY, encodeLogHead(head));
+    }, SYNCHRONOUS);
   } catch {
     // See above.
   } finally {
@@ -198,7 +206,7 @@ export class LmdbStorage implements Storage {
   readonly #threads: readonly WorkThread[];
   readonly #snapshots: SnapshotReader;
   readonly #sides: Side[];
-  readonly #peers: Map<NodeId, string>;
+  readonly #peers: Map<NodeId, PeerStart>;
   readonly #installing = new Set<GroupId>();
   /** Resolves when the recovery's environment is closed; null while the recovery goes on. */
   #recovered: Promise<void> | null = null;
@@ -323,17 +331,17 @@ export class LmdbStorage implements Storage {
     });
   }
 
-  /** By node: the incarnation of its folder, as last remembered. */
-  peerIncarnations(): ReadonlyMap<NodeId, string> {
+  /** By node: the start of its folder that was last remembered. */
+  peerStarts(): ReadonlyMap<NodeId, PeerStart> {
     return this.#peers;
   }
 
-  /** Remembers the incarnation of another node's folder, at once, and durably once `done` says so. */
-  rememberPeer(node: NodeId, incarnation: string, done: Stored): void {
+  /** Remembers a start of another node's folder, at once, and durably once `done` says so. */
+  rememberPeer(node: NodeId, start: PeerStart, done: Stored): void {
     assert(this.#closing === null, "the storage is open");
-    this.#peers.set(node, incarnation);
+    this.#peers.set(node, start);
     this.#state.run((writer) => {
-      listPeer(writer, { node, incarnation });
+      listPeer(writer, { node, ...start });
     }, done);
   }
 

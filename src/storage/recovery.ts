@@ -18,6 +18,7 @@ import {
   readOrderedKey,
   type CheckpointHead,
   type LogHead,
+  type PeerStart,
   type Side,
 } from "./format.ts";
 import { LogIndex } from "./log-index.ts";
@@ -103,7 +104,7 @@ export interface Scan {
   readonly logEnd: LogEnd;
   /** Of the start before. */
   readonly boot: number;
-  readonly peers: ReadonlyMap<NodeId, string>;
+  readonly peers: ReadonlyMap<NodeId, PeerStart>;
   /** By group. */
   readonly sides: readonly Side[];
   readonly promises: readonly Ballot[];
@@ -166,14 +167,15 @@ function readFolderTable(
   return readWhole(environment.folder, directory, "the values of the folder", () => {
     const boot = read(BOOT_KEY, "the number of starts", decodeBoot);
     const logHead = read(LOG_KEY, "the extent of the log", decodeLogHead);
-    const peers = new Map<NodeId, string>();
+    const peers = new Map<NodeId, PeerStart>();
     let count = 0;
     for (const { key, value } of environment.folder.getRange({ snapshot: true })) {
       count += 1;
       if (!isPeerKey(key)) continue;
       const peer = decodePeer(value);
       if (peer === null) throw corrupt(directory, "what is known of a peer", CHECKSUM_FAULT);
-      peers.set(peer.node, peer.incarnation);
+      const { node, ...start } = peer;
+      peers.set(node, start);
     }
     return { count, result: { boot, logHead, peers } };
   });

@@ -240,9 +240,9 @@ export interface Acquaintance {
   readonly removed: boolean;
   /** Of its data folder, as remembered. */
   readonly incarnation: string | null;
-  /** The highest number of a start that this process has seen of that folder, or 0. */
+  /** The highest number of a start that was seen of that folder, or 0. */
   readonly boot: number;
-  /** The session of that start. */
+  /** The session of that start; empty: not known. */
   readonly session: string;
 }
 
@@ -357,14 +357,19 @@ function refusePast(other: Identity, known: Acquaintance): Refusal | null {
   if (other.boot < known.boot) {
     return {
       code: "older-state",
-      reason: `node ${other.node} comes with an older copy of its data folder (start ${other.boot}, and start ${known.boot} has been seen) and may have forgotten promises; stop it and start the newer one, or add it under a new number with an empty folder`,
+      reason: `node ${other.node} comes with start ${other.boot} of its data folder, and start ${known.boot} was met before: ${twoPasts(other.node)}`,
     };
   }
   if (other.boot === known.boot && other.session !== known.session && known.session !== "") {
     return {
       code: "copy",
-      reason: `two processes run as node ${other.node} from copies of one data folder; stop one of them`,
+      reason: `node ${other.node} comes with start ${other.boot} of its data folder, and another process was met with the same start: ${twoPasts(other.node)}`,
     };
   }
   return null;
+}
+
+/** How a folder comes to have two pasts, and what to do. */
+function twoPasts(node: NodeId): string {
+  return `an older copy of the folder was restored, which may have forgotten promises, or two processes run from copies of it; if there are two, stop the one with the older copy; if not, stop node ${node}, empty its folder, add it under a new number with --join yes and PAXOS.ADDNODE, and remove node ${node} with PAXOS.REMOVENODE`;
 }

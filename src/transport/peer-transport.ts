@@ -33,19 +33,22 @@ import type { TransportTiming } from "./timing.ts";
 import { DEFAULT_TIMING } from "./timing.ts";
 import type { PeerTls } from "./tls.ts";
 
-/** Which data folder each other node had when it was first met. Durable. */
-export interface Incarnations {
-  /** The incarnation remembered for a node, perhaps not yet durably, or undefined. */
-  get(node: NodeId): string | undefined;
-  /** Remembers a node's incarnation for ever; the node is let in when `done` gets null. */
-  remember(node: NodeId, incarnation: string, done: (failure: Error | null) => void): void;
+/** A start of a data folder. */
+export type FolderStart = Pick<Identity, "incarnation" | "boot" | "session">;
+
+/** With which start of which data folder each other node was last met. Durable. */
+export interface Acquaintances {
+  /** The start remembered for a node, perhaps not yet durably, or undefined. */
+  get(node: NodeId): FolderStart | undefined;
+  /** Remembers a start in place of the one before; the node is let in when `done` gets null. */
+  remember(node: NodeId, start: FolderStart, done: (failure: Error | null) => void): void;
 }
 
 export interface PeerTransportOptions {
   readonly listener: PeerListener;
   /** The session is drawn by the transport. */
   readonly identity: Omit<Identity, "session">;
-  readonly incarnations: Incarnations;
+  readonly acquaintances: Acquaintances;
   /** Null: no TLS between nodes. */
   readonly tls: PeerTls | null;
   readonly queueBytesMax: number;
@@ -84,16 +87,9 @@ interface Peer {
   full: boolean;
 }
 
-/** What this process has learned about a node's data folder. */
-interface Met {
-  incarnation: string;
-  boot: number;
-  session: string;
-}
-
-/** An incarnation on its way to the disk, and who waits for it. */
+/** A start on its way to the disk, and who waits for it. */
 interface Remembering {
-  readonly incarnation: string;
+  readonly start: FolderStart;
   readonly waiters: ((failure: string | null) => void)[];
 }
 
@@ -105,10 +101,9 @@ export class PeerTransport implements Transport {
   readonly #gate: TlsGate | null;
   readonly #peers = new Map<NodeId, Peer>();
   readonly #removed = new Set<NodeId>();
-  readonly #met = new Map<NodeId, Met>();
-  /** Nodes whose incarnation is being made durable. */
+  /** Nodes whose start is being made durable. */
   readonly #remembering = new Map<NodeId, Remembering>();
-  /** Nodes for which that has failed: what {@link Incarnations.get} says may not be durable. */
+  /** Nodes for which that has failed: what {@link Acquaintances.get} says may not be durable. */
   readonly #unwritten = new Set<NodeId>();
   /** Calls in the handshake, and refused ones until their connection is gone. */
   readonly #answers = new Set<Answer>();
@@ -530,14 +525,9 @@ export class PeerTransport implements Transport {
       done(refusal);
       return;
     }
-    const met = this.#met.get(other.node);
-    if (met?.incarnation === other.incarnation) {
-      met.boot = other.boot;
-      met.session = other.session;
-    }
     // Whoever is not a member yet may still come back with another folder.
     const address = this.#peers.get(other.node)?.address ?? null;
-    if (address === null || met !== undefined) {
+    if (address === null && this.#options.acquaintances.get(other.node) === undefined) {
       done(null);
       return;
     }
@@ -552,48 +542,47 @@ export class PeerTransport implements Transport {
   };
 
   #acquaintance(id: NodeId): Acquaintance {
-    const met = this.#met.get(id);
+    const start = this.#options.acquaintances.get(id);
     return {
       member: this.#peers.has(id),
       removed: this.#removed.has(id),
-      incarnation: met?.incarnation ?? this.#options.incarnations.get(id) ?? null,
-      boot: met?.boot ?? 0,
-      session: met?.session ?? "",
+      incarnation: start?.incarnation ?? null,
+      boot: start?.boot ?? 0,
+      session: start?.session ?? "",
     };
   }
 
-  /** Calls back with null once the data folder of a member is remembered, else with the reason. */
+  /** Calls back with null once the start of a member's folder is remembered, else with the reason. */
   #remember(other: Identity, done: (failure: string | null) => void): void {
-    const { incarnations } = this.#options;
+    const { acquaintances } = this.#options;
     const { node, incarnation, boot, session } = other;
-    const note = (): void => {
-      this.#met.set(node, { incarnation, boot, session });
-    };
+    const start = { incarnation, boot, session };
     const before = this.#remembering.get(node);
     if (before !== undefined) {
       // Its own call and ours come at once as a rule. Of two nodes, only one may be the first.
-      if (before.incarnation === incarnation) before.waiters.push(done);
-      else done("another folder is just being written down");
+      if (isSame(before.start, start)) before.waiters.push(done);
+      else done("another start of it is just being written down");
       return;
     }
-    if (incarnations.get(node) === incarnation && !this.#unwritten.has(node)) {
-      note();
+    const known = acquaintances.get(node);
+    if (known !== undefined && isSame(known, start) && !this.#unwritten.has(node)) {
       done(null);
       return;
     }
     const waiters = [done];
-    this.#remembering.set(node, { incarnation, waiters });
-    incarnations.remember(node, incarnation, (failure) => {
+    this.#remembering.set(node, { start, waiters });
+    acquaintances.remember(node, start, (failure) => {
       this.#remembering.delete(node);
-      if (failure === null) {
-        this.#unwritten.delete(node);
-        note();
-      } else {
-        this.#unwritten.add(node);
-      }
+      if (failure === null) this.#unwritten.delete(node);
+      else this.#unwritten.add(node);
       for (const waiter of waiters) waiter(failure?.message ?? null);
     });
   }
+}
+
+function isSame(one: FolderStart, other: FolderStart): boolean {
+  const { incarnation, boot, session } = one;
+  return incarnation === other.incarnation && boot === other.boot && session === other.session;
 }
 
 function placeOf(socket: Socket): string {

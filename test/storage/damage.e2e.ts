@@ -86,7 +86,7 @@ async function make(
       }
       await commit(storage, { state: [checkpoint(3, 121, [stringRow(9_999, "x".repeat(9_000))])] });
       await stored((done) => {
-        storage.rememberPeer(2, "00ff00ff00ff00ff", done);
+        storage.rememberPeer(2, { incarnation: "00ff00ff00ff00ff", boot: 7, session: "0a" }, done);
       });
       for (let slot = 121; slot <= 120 + TAIL; slot++) {
         await commit(storage, { log: [accepted(slot % 2, slot, 1_500)] });
@@ -103,7 +103,7 @@ async function contentsOf(directory: string): Promise<Map<string, string>> {
   try {
     const { recovery, boot, peers, promises } = scan(folder);
     const contents = new Map<string, string>([["boot", String(boot)]]);
-    for (const [node, incarnation] of peers) contents.set(`peer ${node}`, incarnation);
+    for (const [node, start] of peers) contents.set(`peer ${node}`, JSON.stringify(start));
     for (let group = 0; group < recovery.groups; group++) {
       const checkpointed = recovery.checkpoint(group);
       contents.set(`promise ${group}`, String(promises[group]));

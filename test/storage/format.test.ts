@@ -59,7 +59,7 @@ suite("storage/format", (test) => {
       encodeLogHead,
       decodeLogHead,
     );
-    check({ node: 300, incarnation: "00ff" }, encodePeer, decodePeer);
+    check({ node: 300, incarnation: "00ff", boot: 300, session: "ff" }, encodePeer, decodePeer);
   });
 
   test("a checkpoint comes back as it was; a flipped bit in its head is refused", () => {
@@ -119,7 +119,13 @@ suite("storage/format", (test) => {
       encodeLogHead,
       decodeLogHead,
     );
-    same("peer", { node: 2, incarnation: "fedcba9876543210" }, encodePeer, decodePeer);
+    const start = { incarnation: "fedcba9876543210", boot: 1_000, session: "0123456789abcdef" };
+    same("peer-start", { node: 2, ...start }, encodePeer, decodePeer);
+    assert.equal(
+      decodePeer(released("folder-v2/peer")),
+      { node: 2, incarnation: start.incarnation, boot: 0, session: "" },
+      "a value of the first builds, without the start",
+    );
     const checkpoint = golden("folder-v2/checkpoint", () =>
       encodeCheckpoint(head, Uint8Array.of(9)),
     );

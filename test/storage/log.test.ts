@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
 import { Prng } from "../../src/base/prng.ts";
-import type { LmdbStorage } from "../../src/storage/lmdb-storage.ts";
+import type { LmdbStorage, PeerStart } from "../../src/storage/lmdb-storage.ts";
 import { segmentName, segmentNumber } from "../../src/storage/log-segment.ts";
 import { suite } from "../support/suite.ts";
 import {
@@ -66,6 +66,11 @@ function endOf(bytes: Buffer): number {
   let end = bytes.length;
   while (end > 0 && bytes[end - 1] === 0) end -= 1;
   return end;
+}
+
+/** A start of another node's folder. */
+function peerStart(boot: number): PeerStart {
+  return { incarnation: "0a", boot, session: `session-${boot}` };
 }
 
 suite(
@@ -361,18 +366,15 @@ suite(
         });
       }));
 
-    test("each start is counted, and peers are remembered with their newest incarnation", () =>
+    test("each start is counted, and peers are remembered with their newest start", () =>
       withFolder(async (directory) => {
         for (let boot = 1; boot <= 3; boot++) {
           await withStorage(directory, async (opened) => {
             assert.is(opened.boot, boot);
             const { storage } = opened;
-            assert.equal(
-              [...storage.peerIncarnations()],
-              boot === 1 ? [] : [[300, `incarnation-${boot - 1}`]],
-            );
+            assert.equal([...storage.peerStarts()], boot === 1 ? [] : [[300, peerStart(boot - 1)]]);
             await stored((done) => {
-              storage.rememberPeer(300, `incarnation-${boot}`, done);
+              storage.rememberPeer(300, peerStart(boot), done);
             });
           });
         }

@@ -5,6 +5,7 @@ import * as assert from "uvu/assert";
 import { encodeHandshake, HandshakeReader } from "../../src/transport/handshake.ts";
 import type { Identity } from "../../src/transport/handshake.ts";
 import { suite } from "../support/suite.ts";
+import type { FolderStart } from "../../src/transport/peer-transport.ts";
 import type { NodeOptions } from "./support.ts";
 import { allLinked, eventually, linkAll, pause, TestNode, textOf, withNodes } from "./support.ts";
 
@@ -56,7 +57,7 @@ suite("transport/refusals", (test) => {
     { identity: { incarnation: "a new folder" } },
     "node 2 comes with an empty or other data folder and may have forgotten promises; if two nodes run as node 2, stop one, and if its data is lost, add it under a new number with --join yes and PAXOS.ADDNODE and remove node 2",
     null,
-    new Map([[2, "folder 2"]]),
+    new Map([[2, { incarnation: "folder 2", boot: 0, session: "" }]]),
   );
 
   test("another node at a peer's address is refused by both: a wrong address or number", async () => {
@@ -138,9 +139,75 @@ suite("transport/refusals", (test) => {
 
       assert.match(
         one.logged(/^refused node 2/)[0] ?? "",
-        /older copy of its data folder \(start 4, and start 5 has been seen\)/,
+        /node 2 comes with start 4 of its data folder, and start 5 was met before: an older copy/,
       );
       assert.equal(old.events, []);
+    });
+  });
+
+  for (const boot of [4, 5]) {
+    test(`a folder that was set back to start ${boot} of 5 is refused also by a node that was restarted`, async () => {
+      const acquaintances = new Map<number, FolderStart>();
+      await withNodes(
+        [
+          { id: 1, acquaintances },
+          { id: 2, identity: { boot: 5 } },
+        ],
+        linkAll,
+      );
+
+      await withNodes(
+        [
+          { id: 1, acquaintances },
+          { id: 2, identity: { boot } },
+        ],
+        async (nodes) => {
+          const [one, two] = nodes as [TestNode, TestNode];
+          one.start([two.address]);
+          two.start([one.address]);
+          await eventually(() => one.lines.length > 0 && two.lines.length > 0, "told");
+          await pause(50);
+
+          assert.match(
+            one.lines.join("\n"),
+            new RegExp(
+              `node 2 comes with start ${boot} of its data folder, and .*: an older copy of the folder was restored, .*empty its folder, .*PAXOS.ADDNODE`,
+            ),
+          );
+          assert.equal([...one.events, ...two.events], []);
+          assert.is(acquaintances.get(2)?.boot, 5, "what is remembered stays");
+        },
+      );
+
+      await withNodes(
+        [
+          { id: 1, acquaintances },
+          { id: 2, identity: { boot: 6 } },
+        ],
+        linkAll,
+      );
+      assert.is(acquaintances.get(2)?.boot, 6, "a start that follows is let in, and remembered");
+    });
+  }
+
+  test("a start of a node is written down once, however often its link is made", async () => {
+    const written: number[] = [];
+    class Counting extends Map<number, FolderStart> {
+      override set(node: number, start: FolderStart): this {
+        written.push(start.boot);
+        return super.set(node, start);
+      }
+    }
+    const acquaintances = new Counting();
+    await withNodes([{ id: 1, acquaintances }, { id: 2 }], async (nodes) => {
+      await linkAll(nodes);
+      const [one, two] = nodes as [TestNode, TestNode];
+      one.transport.setPeers([]);
+      await eventually(() => !two.transport.isConnected(1), "cut off");
+      one.transport.setPeers([two.address]);
+      await eventually(() => allLinked(nodes), "linked again");
+
+      assert.equal(written, [1]);
     });
   });
 
@@ -158,7 +225,7 @@ suite("transport/refusals", (test) => {
 
       assert.match(
         copy.lines[0] ?? "",
-        /two processes run as node 2 from copies of one data folder/,
+        /comes with start 1 .*, and another process was met with the same start: .* two processes run/,
       );
       assert.ok(allLinked(nodes));
     });
@@ -356,12 +423,12 @@ function refused(
   wrong: NodeOptions,
   seenByOne: string,
   seenByTwo: string | null,
-  incarnations = new Map<number, string>(),
+  acquaintances = new Map<number, FolderStart>(),
 ): void {
   test(`${title} is refused, and each side says why in one line`, async () => {
     await withNodes(
       [
-        { id: 1, incarnations },
+        { id: 1, acquaintances },
         { id: 2, ...wrong },
       ],
       async (nodes) => {

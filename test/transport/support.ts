@@ -5,6 +5,7 @@ import { formatPeers } from "../../src/base/address.ts";
 import type { Identity } from "../../src/transport/handshake.ts";
 import type { PeerListener } from "../../src/transport/listener.ts";
 import { listenForPeers } from "../../src/transport/listener.ts";
+import type { FolderStart } from "../../src/transport/peer-transport.ts";
 import { PeerTransport } from "../../src/transport/peer-transport.ts";
 import type { TransportTiming } from "../../src/transport/timing.ts";
 import type { PeerTls } from "../../src/transport/tls.ts";
@@ -27,7 +28,7 @@ export interface NodeOptions {
   readonly timing?: Partial<TransportTiming>;
   readonly tls?: PeerTls | null;
   readonly queueBytesMax?: number;
-  readonly incarnations?: Map<NodeId, string>;
+  readonly acquaintances?: Map<NodeId, FolderStart>;
   readonly refusesToRemember?: boolean;
   readonly port?: number;
 }
@@ -46,7 +47,7 @@ export class TestNode {
   private constructor(id: NodeId, listener: PeerListener, options: NodeOptions) {
     this.id = id;
     this.listener = listener;
-    const { incarnations = new Map<NodeId, string>() } = options;
+    const { acquaintances = new Map<NodeId, FolderStart>() } = options;
     this.transport = new PeerTransport({
       listener,
       identity: {
@@ -60,11 +61,11 @@ export class TestNode {
         release: "1.2.3",
         ...options.identity,
       },
-      incarnations: {
-        get: (node) => incarnations.get(node),
-        remember: (node, incarnation, done) => {
+      acquaintances: {
+        get: (node) => acquaintances.get(node),
+        remember: (node, start, done) => {
           // As the storage does it: known at once, durable later.
-          incarnations.set(node, incarnation);
+          acquaintances.set(node, start);
           setImmediate(() => {
             done(options.refusesToRemember === true ? new Error("disk full") : null);
           });
