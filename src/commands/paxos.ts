@@ -88,7 +88,8 @@ export const paxosRemoveNodeSpec = {
   ...shape,
   name: "paxos.removenode",
   arity: 2,
-  summary: "Removes a node from the cluster; an empty node that takes its place has an id of its own",
+  summary:
+    "Removes a node from the cluster; an empty node that takes its place has an id of its own",
   arguments: [NODE_ID],
   plan: (args) => planUnless(nodeIdError(args[1] ?? ""), args),
 } as const satisfies CommandSpec;

@@ -101,7 +101,10 @@ suite("commands/server", (test) => {
     assert.is(textOf(flush.merge([null, null])), "OK");
     assert.is(flush.merge([failed, failed]), failed);
     // "Nothing was changed" would be true of one group only.
-    assert.match(String(textOf(flush.merge([null, failed]))), /^UNKNOWN 1 of 2 groups have done it/);
+    assert.match(
+      String(textOf(flush.merge([null, failed]))),
+      /^UNKNOWN 1 of 2 groups have done it/,
+    );
     assert.equal(flush.operation, { kind: "flush", db: null });
     assert.equal(planned("flushdb ASYNC", "every-group").operation, { kind: "flush", db: 0 });
     assert.is(textOf(replyOf("flushdb foo")), "ERR syntax error");
