@@ -67,6 +67,7 @@ export function drawSwarm(random: Prng, given: Partial<Swarm>): Swarm {
   const noisy = given.faults ?? faults;
   const network = noisy.includes("network");
   const clock = noisy.includes("clock");
+  const beyond = given.driftFactor !== undefined;
   const drawn: Swarm = {
     nodes: random.pick([3, 3, 3, 5]),
     groups: random.pick([1, 2, 4, 4]),
@@ -93,7 +94,8 @@ export function drawSwarm(random: Prng, given: Partial<Swarm>): Swarm {
     checkpointBytes: random.pick([2_000, 20_000, 4_000_000]),
     keptSlots: random.pick([0, 8, 200, 8_192]),
     turnUs: random.pick([0, 50, 300]),
-    driftPpm: clock ? 20_000 : 0,
+    // Much more than quartz does: a margin that is left out must be wide enough to be seen.
+    driftPpm: !clock ? 0 : beyond ? 20_000 : random.pick([20_000, 20_000, 150_000]),
     driftFactor: 1,
   };
   return { ...drawn, ...given };
