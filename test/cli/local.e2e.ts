@@ -254,7 +254,8 @@ suite(
           "until grep -q COMMAND_EXIT_CODE screen; do sleep 0.1; done",
         ].join("; ");
         const program = findProgram("script") ?? "script";
-        const shell = `touch screen; (${person}) | ${program} -qefc "stty cols 100; ${line}" screen`;
+        // With `exec`, since Ctrl-C reaches the shell too: dash dies of it, whatever its child exits with.
+        const shell = `touch screen; (${person}) | ${program} -qefc "stty cols 100; exec ${line}" screen`;
         const child = new ManagedProcess({
           command: "/bin/sh",
           args: ["-c", shell],
