@@ -9,6 +9,7 @@
  * `machine/keyspace`, its codec row in `wire/operation-codec.ts` with golden bytes.
  */
 import type { Millis, WallMillis } from "../base/ids.ts";
+import type { LockOperation } from "./locks/lock-operation.ts";
 
 /** How a write treats the deadline of its key. */
 export type ExpireMode =
@@ -113,8 +114,6 @@ export interface KeyOperation {
     | "strlen"
     | "type"
     | "persist"
-    | "lock-info"
-    | "lock-token"
     | "object-encoding"
     | "object-idletime"
     | "object-refcount";
@@ -216,7 +215,8 @@ export type Operation =
   | DatabaseOperation
   | EvalOperation
   | ScriptLoadOperation
-  | ScriptFlushOperation;
+  | ScriptFlushOperation
+  | LockOperation;
 
 /** Whether an operation may change state and so must pass through the log. */
 export function isWrite(operation: Operation): boolean {
@@ -235,6 +235,21 @@ export function isWrite(operation: Operation): boolean {
     case "flush":
     case "script-load":
     case "script-flush":
+    case "lock-acquire":
+    case "lock-acquire-all":
+    case "lock-confirm":
+    case "lock-release":
+    case "lock-renew":
+    case "lock-set-options":
+    case "lock-revoke":
+    case "lock-break":
+    case "lock-ticket":
+    case "lock-cancel":
+    case "lock-withdraw":
+    case "lock-session-end":
+    case "lock-session-attach":
+    case "lock-node-lost":
+    case "lock-victim":
       return true;
     case "getex":
       return operation.expireMode !== "keep";
@@ -245,6 +260,13 @@ export function isWrite(operation: Operation): boolean {
     case "type":
     case "lock-info":
     case "lock-token":
+    case "lock-get-options":
+    case "lock-check":
+    case "lock-queue":
+    case "lock-list":
+    case "lock-state":
+    case "lock-edges":
+    case "lock-deadlocks":
     case "object-encoding":
     case "object-idletime":
     case "object-refcount":
