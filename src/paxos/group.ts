@@ -354,6 +354,15 @@ export class PaxosGroup {
   }
 
   /**
+   * Tells a member at once what is chosen, where it would learn that with the next heartbeat or accept
+   * else: somebody there waits for it. Only on a leader; nothing happens for who is no other member.
+   */
+  tell(member: NodeId): void {
+    assert(this.#state.kind === "leader", "only a leader tells what is chosen");
+    if (member !== this.#settings.self) this.#state.leadership.tell(member);
+  }
+
+  /**
    * Begins to hand leadership over to another member, which does not wait for the lease to end. No
    * proposals are taken from now on; when the open ones are chosen this node ceases to lead. Given
    * up when they are not within an election timeout. Returns false, and changes nothing, when this

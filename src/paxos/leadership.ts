@@ -57,6 +57,8 @@ export class Leadership {
   #tick: number;
   #round = 0;
   #roundTick: number;
+  /** When the newest round was sent. */
+  #roundMs: Millis = -Infinity;
   #handover: Handover | null = null;
   #change: Change | null = null;
 
@@ -199,6 +201,24 @@ export class Leadership {
     return message.round;
   }
 
+  /**
+   * Repeats the newest heartbeat to one member, so that it learns at once what is chosen. The round and
+   * its time are those that were sent: an answer counts for the lease from then on and no longer [P8].
+   */
+  tell(member: NodeId): void {
+    if (this.#round === 0 || !this.#membership.includes(member)) return;
+    const { ballot } = this;
+    const chosen = this.#log.chosen;
+    const message: HeartbeatMessage = {
+      kind: "heartbeat",
+      ballot,
+      round: this.#round,
+      sentMs: this.#roundMs,
+      chosen,
+    };
+    this.#outbox.send(member, message, 0);
+  }
+
   /** Repeats what was not answered. Returns whether this node may go on leading. */
   tick(tick: number, nowMs: Millis): boolean {
     this.#tick = tick;
@@ -236,6 +256,7 @@ export class Leadership {
   #nextBeat(nowMs: Millis): HeartbeatMessage {
     this.#round += 1;
     this.#roundTick = this.#tick;
+    this.#roundMs = nowMs;
     const { ballot } = this;
     const chosen = this.#log.chosen;
     return { kind: "heartbeat", ballot, round: this.#round, sentMs: nowMs, chosen };

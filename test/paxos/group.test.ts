@@ -458,6 +458,24 @@ suite("paxos/group: lease [P8]", (test) => {
     assert.is(older, round - 1);
     assert.is(node.confirmedRound, round);
   });
+
+  test("one member can be told what is chosen; its answer counts from the heartbeat before [P8]", () => {
+    const node = leader();
+    const round = node.beat(700);
+    node.propose(value("x"));
+    settle(node);
+    node.step(3, { kind: "accepted", ballot: B11, slot: 1 }, 900);
+    node.takeEffects();
+
+    node.tell(2);
+    node.tell(1);
+    node.tell(4);
+
+    const told = { kind: "heartbeat", ballot: B11, round, sentMs: 700, chosen: 1 } as const;
+    assert.equal(sent(node.takeEffects(), "heartbeat"), [[2, told]]);
+    node.step(2, { kind: "heartbeat-ack", ballot: B11, round, sentMs: 700, chosen: 1 }, 950);
+    assert.ok(node.leaseValidUntil <= 700 + LEASE_MS, String(node.leaseValidUntil));
+  });
 });
 
 suite("paxos/group: handover", (test) => {
