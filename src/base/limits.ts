@@ -272,11 +272,97 @@ export const LOADED_SCRIPTS_MAX = 4_096;
 export const LOADED_SCRIPT_BYTES_MAX = 16 * 1024 * 1024;
 
 /**
+ * Bytes of an owner that LOCK.ACQUIRE takes; SET takes any value. Each waiter has one in memory, in
+ * the log and in its row, and each answer of LOCK.QUEUE repeats it.
+ */
+export const LOCK_OWNER_BYTES_MAX = 1024;
+
+/** Bytes of DATA: a note for those who look, such as a host name and a job, and no document. */
+export const LOCK_DATA_BYTES_MAX = 4096;
+
+/** Bytes of a REASON: a sentence, kept with the lock and sent to all who listen. */
+export const LOCK_REASON_BYTES_MAX = 1024;
+
+/**
+ * The longest WAIT, DELAY and CLAIM in milliseconds: 24 days, what a timer of Node takes. Who waits
+ * longer asks again.
+ */
+export const LOCK_WAIT_MS_MAX = 2 ** 31 - 1;
+
+/** How long a grant to a ticket stays unclaimed where the client does not say, in milliseconds. */
+export const LOCK_CLAIM_MS_DEFAULT = 10_000;
+
+/** How long LOCK.WATCH waits where the client does not say: below the patience of proxies. */
+export const LOCK_WATCH_MS_DEFAULT = 30_000;
+
+/** The lowest and the highest PRIORITY differ by so much. */
+export const LOCK_PRIORITY_MAX = 9;
+
+/**
+ * The most permits that a lock has. Every permit may have a holder of its own, and LOCK.INFO lists
+ * them all.
+ */
+export const LOCK_PERMITS_MAX = 65_536;
+
+/**
+ * Keys of one LOCK.ACQUIREALL. They are granted in one step, and a request stands in the queues of
+ * all of them.
+ */
+export const LOCK_KEYS_MAX = 1_024;
+
+/**
+ * Waiters of one lock, where its option MAXWAITERS is not lower. A queue that grows past any hope is
+ * better refused; at half a kilobyte each so many take 128 MB of every node.
+ */
+export const LOCK_WAITERS_MAX = 262_144;
+
+/** Waiters that LOCK.QUEUE answers where the client does not say how many. */
+export const LOCK_QUEUE_COUNT_DEFAULT = 100;
+
+/** The most waiters that one LOCK.QUEUE answers: some milliseconds in which others wait. */
+export const LOCK_QUEUE_COUNT_MAX = 10_000;
+
+/** Locks that one LOCK.LIST looks at where the client does not say how many. */
+export const LOCK_LIST_COUNT_DEFAULT = 100;
+
+/** The most locks that one LOCK.LIST looks at: some milliseconds in which others wait. */
+export const LOCK_LIST_COUNT_MAX = 10_000;
+
+/** Edges that LOCK.DEADLOCKS answers of one group: more would tell nobody anything. */
+export const LOCK_EDGES_SHOWN_MAX = 1_000;
+
+/**
  * Rows of flushed databases that one checkpoint clears away. They lie under a watermark and are
  * ignored already, so the rest waits for the next checkpoint instead of stalling this one. As many
  * as call for a checkpoint, so that they go on until all are gone.
  */
 export const CHECKPOINT_LEFTOVERS_MAX = CHECKPOINT_ROWS;
+
+// --- publish and subscribe ------------------------------------------------------------------------
+
+/** Bytes of the name of a channel: that of the channel of the longest key, with what is put before it. */
+export const CHANNEL_BYTES_MAX = KEY_BYTES_MAX + 16;
+
+/**
+ * Channels and patterns of one connection. Redisson takes 5 for each connection and a client of many
+ * locks some hundreds; `UNSUBSCRIBE` of all is answered with a frame for each.
+ */
+export const CONNECTION_SUBSCRIPTIONS_MAX = 16_384;
+
+/** What a subscription is counted with beside its name: its places in two sets. Measured, rounded up. */
+export const SUBSCRIPTION_OVERHEAD_BYTES = 256;
+
+/**
+ * Bytes of all subscriptions of a node, {@link SUBSCRIPTION_OVERHEAD_BYTES} each included: some 400,000
+ * with names of 64 bytes.
+ */
+export const SUBSCRIPTIONS_BYTES_MAX = 128 * 1024 * 1024;
+
+/**
+ * Patterns that differ, of all connections of a node. Each message is held against each of them, some
+ * 50 ns a time for short ones, and everybody waits for it.
+ */
+export const PATTERNS_MAX = 4_096;
 
 // --- requests on the wire ------------------------------------------------------------------------
 

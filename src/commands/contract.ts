@@ -4,8 +4,16 @@
  * A command never touches a socket, a log or another connection by itself. It is given the
  * arguments and the session, and answers with a {@link Plan}; `server` carries the plan out.
  */
-import type { GroupId, NodeId } from "../base/ids.ts";
+import type { GroupId, Millis, NodeId } from "../base/ids.ts";
 import type { ErrorReply, Reply } from "../base/reply.ts";
+import type {
+  LockAcquireAllOperation,
+  LockAcquireOperation,
+  LockDeadlocksOperation,
+  LockEdgesOperation,
+  LockStateOperation,
+  LockTicketOperation,
+} from "../machine/locks/lock-operation.ts";
 import type { Operation } from "../machine/operation.ts";
 import type { ScriptCommand } from "../machine/script/port.ts";
 
@@ -56,8 +64,71 @@ export type Plan =
     }
   /** Answer nothing; stop the node in order (SHUTDOWN). */
   | { readonly kind: "shutdown" }
+  /** Join or leave channels or patterns; none to leave stands for all. One frame answers each. */
+  | SubscriptionPlan
   /** PAXOS.*: carried out by the replica, which may ask other nodes. `args[0]` is the name as sent. */
-  | { readonly kind: "paxos"; readonly args: readonly string[] };
+  | { readonly kind: "paxos"; readonly args: readonly string[] }
+  | LockPlan;
+
+/**
+ * What to do for a command of locks that needs the connection, or waits. Where there is no `finish`,
+ * the answer is that of the machine.
+ */
+export type LockPlan =
+  /**
+   * LOCK.ACQUIRE, and LOCK.ACQUIREALL whose keys are of one group: execute in that group for this
+   * connection, and answer when the request has come to its end. The server fills in who asks: the
+   * operation has the fields of `NOBODY` of `lock-claim.ts`.
+   */
+  | {
+      readonly kind: "lock-wait";
+      readonly operation: LockAcquireOperation | LockAcquireAllOperation;
+      readonly finish?: (reply: Reply) => Reply;
+    }
+  /**
+   * LOCK.ACQUIREALL whose keys are of several groups: one group after the other, in the order of
+   * the groups, provisionally; everything is given back where one fails. The operation has all the
+   * keys, in the order given and without repeats, which is also the order of the answer.
+   */
+  | { readonly kind: "lock-all"; readonly operation: LockAcquireAllOperation }
+  /**
+   * LOCK.WATCH: answers the operation's `[version, state]` as soon as the version is above the
+   * given one, nil when that has not come about in `waitMs`; 0 is answered at once.
+   */
+  | {
+      readonly kind: "lock-watch";
+      readonly operation: LockStateOperation;
+      readonly version: number;
+      readonly waitMs: Millis;
+    }
+  /**
+   * LOCK.TICKET: executes the operation in a group; while the ticket is pending, again after each
+   * change of it until `waitMs` is over.
+   */
+  | {
+      readonly kind: "lock-ticket";
+      readonly group: GroupId;
+      readonly operation: LockTicketOperation;
+      readonly waitMs: Millis;
+    }
+  /** LOCK.SESSION: answers the session's id. `resume` is the id of the one to take over, or null. */
+  | { readonly kind: "lock-session"; readonly resume: string | null }
+  /** LOCK.DEADLOCKS: both operations in every group; `merge` gets the answers in order of group. */
+  | {
+      readonly kind: "lock-deadlocks";
+      readonly edges: LockEdgesOperation;
+      readonly cycles: LockDeadlocksOperation;
+      readonly merge: (edges: readonly Reply[], cycles: readonly Reply[]) => Reply;
+    };
+
+/** SUBSCRIBE and its like: carried out by the server, which knows who hears what. */
+export interface SubscriptionPlan {
+  readonly kind: "subscription";
+  /** Also the first word of the frames that answer. */
+  readonly verb: "subscribe" | "unsubscribe" | "psubscribe" | "punsubscribe";
+  /** Channels or patterns, one character per byte. */
+  readonly names: readonly string[];
+}
 
 /** What the cluster knows of one connection. Commands read and change it; `server` owns it. */
 export interface Session {
@@ -79,6 +150,9 @@ export interface Session {
   noTouch: boolean;
   /** CLIENT REPLY: `skip` silences the next command only. */
   replyMode: "on" | "off" | "skip";
+  /** How many channels, and how many patterns, it is subscribed to. */
+  readonly channels: number;
+  readonly patterns: number;
   /** Bytes, for CLIENT LIST. */
   readonly inputBytes: number;
   readonly outputBytes: number;
@@ -125,6 +199,21 @@ export interface GroupStatistics {
   readonly keyspace: ReadonlyMap<number, readonly [number, number, number]>;
 }
 
+/** Who hears what on this node, for PUBSUB, PUBLISH and RESET. */
+export interface PubSubPort {
+  /** Channels that somebody is subscribed to by name. */
+  channels(): Iterable<string>;
+  channelCount(): number;
+  /** How many connections are subscribed to the channel by name. */
+  subscribers(channel: string): number;
+  /** Patterns that differ. */
+  patternCount(): number;
+  /** Tells every subscriber, those of other nodes too; answers how many of this node heard it. */
+  publish(channel: string, message: string): number;
+  /** Ends all subscriptions of a connection, without a word to it. */
+  leaveAll(session: Session): void;
+}
+
 /** What server commands may ask of the running node. */
 export interface ServerPort {
   readonly version: string;
@@ -142,6 +231,7 @@ export interface ServerPort {
   random(): number;
   groupOf(key: string): GroupId;
   sessions(): Iterable<Session>;
+  readonly pubsub: PubSubPort;
   /** Closes a connection once its replies so far are written. */
   kill(id: number): void;
   statistics(): ServerStatistics;

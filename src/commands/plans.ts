@@ -68,7 +68,14 @@ export function inScript(plan: Plan): ScriptCommand {
     case "silent":
     case "close":
     case "shutdown":
+    case "subscription":
     case "paxos":
+    case "lock-wait":
+    case "lock-all":
+    case "lock-watch":
+    case "lock-ticket":
+    case "lock-session":
+    case "lock-deadlocks":
       return NOT_ALLOWED_IN_SCRIPT;
   }
 }

@@ -2,6 +2,7 @@
 import { KEY_BYTES_MAX } from "../base/limits.ts";
 import type { ErrorReply } from "../base/reply.ts";
 import { errorReply } from "../base/reply.ts";
+import type { LockMode } from "./locks/lock-operation.ts";
 
 export const NOT_AN_INTEGER = errorReply("ERR value is not an integer or out of range");
 export const INCREMENT_OVERFLOW = errorReply("ERR increment or decrement would overflow");
@@ -68,3 +69,77 @@ export const TOO_FAR_AHEAD = errorReply(
 export const SCRIPT_BODY_NEEDED: ErrorReply = errorReply(
   "NOSCRIPT No matching script. Please use EVAL.",
 );
+
+/** Redis's text for a key of another type; here a lock that is shared, or counts permits. */
+export const WRONG_TYPE = errorReply(
+  "WRONGTYPE Operation against a key holding the wrong kind of value",
+);
+
+const MODE_NAMES = {
+  exclusive: "EXCLUSIVE",
+  shared: "SHARED",
+  permits: "PERMITS",
+} as const;
+
+/** A lock that counts permits is asked for without, or the reverse. */
+export function modeDiffers(present: LockMode, asked: LockMode): ErrorReply {
+  return errorReply(
+    `WRONGTYPE the lock is held or waited for with ${MODE_NAMES[present]}, which ${MODE_NAMES[asked]} ` +
+      "does not go with; ask in that mode, or when the lock is free",
+  );
+}
+
+/** As many wait as the lock, or the memory of the group, takes. */
+export function queueFull(waitersMax: number): ErrorReply {
+  return errorReply(
+    `QUEUEFULL ${waitersMax} requests wait already, as many as may; try again later, or raise MAXWAITERS`,
+  );
+}
+
+/** The owners of a cycle, the refused one first and last. */
+export function deadlock(cycle: readonly string[]): ErrorReply {
+  return errorReply(`DEADLOCK ${cycle.join(" -> ")}`);
+}
+
+/** PERMITS n OF m with another m than the lock goes by. */
+export function limitDiffers(limit: number, asked: number): ErrorReply {
+  return errorReply(
+    `LIMITDIFFERS the lock goes by a limit of ${limit} permits, not ${asked}; ` +
+      "all clients have to name the same, or LOCK.SETOPTIONS changes it",
+  );
+}
+
+/** The same owner asks for another number of permits than it has. */
+export function permitsDiffer(held: number, asked: number): ErrorReply {
+  return errorReply(
+    `ERR the owner holds ${held} permits and asks for ${asked}; it has to release those first`,
+  );
+}
+
+/** A change between SHARED and EXCLUSIVE with several holds. */
+export function modeOfSeveralHolds(holds: number): ErrorReply {
+  return errorReply(
+    `ERR the owner holds the lock ${holds} times; it can change its mode when it holds it once`,
+  );
+}
+
+/** A lease longer than the lock's option MAXTTL. */
+export function leaseTooLong(ttlMs: number, maxTtlMs: number): ErrorReply {
+  return errorReply(
+    `ERR a lease of ${ttlMs} ms is longer than the lock's MAXTTL of ${maxTtlMs} ms; ask for less and renew it`,
+  );
+}
+
+/** The holders of one lock are as many as they may be. */
+export function tooManyHolders(holdersMax: number): ErrorReply {
+  return errorReply(
+    `OOM command not allowed: the lock has ${holdersMax} holders, as many as may be`,
+  );
+}
+
+/** REENTRANT, once too often. */
+export function tooManyHolds(holdsMax: number): ErrorReply {
+  return errorReply(
+    `ERR the owner holds the lock ${holdsMax} times already; it releases too seldom`,
+  );
+}
