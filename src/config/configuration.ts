@@ -45,6 +45,9 @@ export interface Configuration {
   readonly peerTls: PeerTlsFiles | null;
   readonly peerQueueBytesMax: number;
   readonly requestTimeoutMs: number;
+  /** 0: a session ends with its connection. */
+  readonly sessionGraceMs: number;
+  readonly sessionTimeoutMs: number;
   /** The tick of all groups: half a heartbeat, so that one that is late by a tick does no harm. */
   readonly tickMs: number;
   readonly heartbeatTicks: number;
@@ -114,6 +117,8 @@ export function buildConfiguration(parsed: ParsedOptions): Configuration {
     peerTls: peerTls(values, workingDirectory),
     peerQueueBytesMax: number(values, "peer-queue-bytes"),
     requestTimeoutMs: number(values, "request-timeout"),
+    sessionGraceMs: number(values, "session-grace"),
+    sessionTimeoutMs: number(values, "session-timeout"),
     ...ticks(values),
     leaderLeaseMs: number(values, "leader-lease"),
     password,

@@ -292,7 +292,10 @@ function checkTlsFiles(values: ReadonlyMap<OptionName, OptionValue>): Problem | 
   );
 }
 
-/** A lease outlives two lost heartbeats, and nobody asks for votes before it can be over. */
+/**
+ * A lease outlives two lost heartbeats, nobody asks for votes before it can be over, and clients of a
+ * node that leads nothing are not given up between two heartbeats, to which alone it has to answer.
+ */
 function checkTimes(values: ReadonlyMap<OptionName, OptionValue>): Problem | null {
   const heartbeat = Number(values.get("heartbeat-interval"));
   const lease = Number(values.get("leader-lease"));
@@ -306,6 +309,12 @@ function checkTimes(values: ReadonlyMap<OptionName, OptionValue>): Problem | nul
   if (election < lease) {
     return new Problem(
       `election-timeout (${show(election)}) is below leader-lease (${show(lease)}), before whose end nobody is elected; raise the one or lower the other`,
+    );
+  }
+  const session = Number(values.get("session-timeout"));
+  if (session < 3 * heartbeat) {
+    return new Problem(
+      `session-timeout (${show(session)}) is less than three times heartbeat-interval (${show(heartbeat)}), so that clients of nodes that are well would lose their locks; raise the one or lower the other`,
     );
   }
   return null;

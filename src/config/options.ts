@@ -352,6 +352,36 @@ export const OPTIONS = [
       "Shorter than a failover, some election-timeout times three, each failover reaches clients as errors; longer than the clients' own time-outs, they give up without a reason.",
   },
   {
+    name: "session-grace",
+    section: "Cluster",
+    kind: "duration",
+    unit: "milliseconds",
+    placeholder: "time",
+    default: 1_000,
+    min: 0,
+    max: 600_000,
+    meaning:
+      "How long the session of a client whose connection has closed lives on: its locks taken with BIND stay, and a client that comes back with LOCK.SESSION RESUME, on any node, keeps them and its place in the queues.",
+    zero: "everything ends with the connection",
+    danger:
+      "Longer, locks of clients that died stay held for longer; shorter than a client takes to reconnect, it loses its locks with each broken connection.",
+  },
+  {
+    name: "session-timeout",
+    section: "Cluster",
+    kind: "duration",
+    unit: "milliseconds",
+    placeholder: "time",
+    default: 5_000,
+    min: 500,
+    max: 600_000,
+    meaning:
+      "Silence of a node after which the sessions of its clients end, and with them their places in queues and their locks taken with BIND. Give all nodes the same.",
+    zero: null,
+    danger:
+      "Shorter than a failover or a pause of a node, clients that are well lose their locks; longer, those who wait behind the clients of a dead node wait for longer.",
+  },
+  {
     name: "heartbeat-interval",
     section: "Cluster",
     kind: "duration",

@@ -229,6 +229,8 @@ suite("config/load", (test) => {
     assert.is(configuration.electionTicksMax, 20);
     assert.is(configuration.leaderLeaseMs, 600);
     assert.is(configuration.requestTimeoutMs, 5_000);
+    assert.is(configuration.sessionGraceMs, 1_000);
+    assert.is(configuration.sessionTimeoutMs, 5_000);
   });
 
   test("options of a cluster that do not go together end in one line", () => {
@@ -292,6 +294,10 @@ suite("config/load", (test) => {
       [
         ["--election-timeout", "500"],
         "election-timeout (500ms) is below leader-lease (600ms), before whose end nobody is elected; raise the one or lower the other",
+      ],
+      [
+        ["--session-timeout", "500", "--heartbeat-interval", "200"],
+        "session-timeout (500ms) is less than three times heartbeat-interval (200ms), so that clients of nodes that are well would lose their locks; raise the one or lower the other",
       ],
     ];
     for (const [argv, message] of cases) assert.is(complaint({ argv }), message);
