@@ -22,6 +22,16 @@ export function soleKey(operation: Operation): string | null {
     case "persist":
     case "lock-info":
     case "lock-token":
+    case "lock-acquire":
+    case "lock-release":
+    case "lock-renew":
+    case "lock-set-options":
+    case "lock-get-options":
+    case "lock-revoke":
+    case "lock-break":
+    case "lock-check":
+    case "lock-queue":
+    case "lock-state":
     case "object-encoding":
     case "object-idletime":
     case "object-refcount":
@@ -42,6 +52,18 @@ export function soleKey(operation: Operation): string | null {
     case "randomkey":
     case "script-load":
     case "script-flush":
+    case "lock-acquire-all":
+    case "lock-confirm":
+    case "lock-ticket":
+    case "lock-cancel":
+    case "lock-withdraw":
+    case "lock-session-end":
+    case "lock-session-attach":
+    case "lock-node-lost":
+    case "lock-victim":
+    case "lock-list":
+    case "lock-edges":
+    case "lock-deadlocks":
       return null;
     default:
       return unreachable(operation);

@@ -21,6 +21,16 @@ export function accessOf(operation: Operation, owns: (key: string) => boolean): 
     case "delex":
     case "lock-info":
     case "lock-token":
+    case "lock-acquire":
+    case "lock-release":
+    case "lock-renew":
+    case "lock-set-options":
+    case "lock-get-options":
+    case "lock-revoke":
+    case "lock-break":
+    case "lock-check":
+    case "lock-queue":
+    case "lock-state":
     case "object-encoding":
     case "object-idletime":
     case "object-refcount":
@@ -33,15 +43,27 @@ export function accessOf(operation: Operation, owns: (key: string) => boolean): 
     case "delete":
     case "exists":
     case "touch":
+    case "lock-acquire-all":
+    case "lock-confirm":
       return operation.keys.every(owns) ? "own" : "foreign";
     case "scan":
     case "dbsize":
     case "randomkey":
     case "flush":
+    case "lock-list":
       return "everything";
     case "eval":
     case "script-load":
     case "script-flush":
+    case "lock-ticket":
+    case "lock-cancel":
+    case "lock-withdraw":
+    case "lock-session-end":
+    case "lock-session-attach":
+    case "lock-node-lost":
+    case "lock-victim":
+    case "lock-edges":
+    case "lock-deadlocks":
       return "forbidden";
   }
 }

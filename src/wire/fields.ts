@@ -65,6 +65,49 @@ export function readOptionalText(reader: ByteReader): string | null {
   return readFlag(reader) ? reader.text() : null;
 }
 
+/** A flag, and the number where there is one. */
+export function writeOptionalNumber(writer: ByteWriter, number: number | null): void {
+  writeFlag(writer, number !== null);
+  if (number !== null) writer.number(number);
+}
+
+/** What {@link writeOptionalNumber} wrote. */
+export function readOptionalNumber(reader: ByteReader): number | null {
+  return readFlag(reader) ? reader.number() : null;
+}
+
+/** A flag, and the word where there is one. */
+export function writeOptionalWord<Word extends string>(
+  writer: ByteWriter,
+  words: readonly Word[],
+  word: NoInfer<Word> | null,
+): void {
+  writeFlag(writer, word !== null);
+  if (word !== null) writeWord<Word>(writer, words, word);
+}
+
+/** What {@link writeOptionalWord} wrote. */
+export function readOptionalWord<Word extends string>(
+  reader: ByteReader,
+  words: readonly [Word, ...Word[]],
+): Word | null {
+  return readFlag(reader) ? readWord(reader, words) : null;
+}
+
+/** A count and the whole numbers from 0 up. */
+export function writeNumbers(writer: ByteWriter, numbers: readonly number[]): void {
+  writer.varint(numbers.length);
+  for (const number of numbers) writer.varint(number);
+}
+
+/** What {@link writeNumbers} wrote. */
+export function readNumbers(reader: ByteReader): number[] {
+  const count = reader.count(1);
+  const numbers: number[] = [];
+  for (let index = 0; index < count; index++) numbers.push(reader.varint());
+  return numbers;
+}
+
 /** A node, 1 to 255, in one byte. */
 export function writeNode(writer: ByteWriter, node: NodeId): void {
   assert(Number.isInteger(node) && node >= 1 && node <= NODE_MAX, "a node is 1 to 255");
@@ -82,4 +125,9 @@ export function readNode(reader: ByteReader): NodeId {
 export function writeOptionalNode(writer: ByteWriter, node: NodeId): void {
   assert(Number.isInteger(node) && node >= 0 && node <= NODE_MAX, "a node is 0 to 255");
   writer.u8(node);
+}
+
+/** What {@link writeOptionalNode} wrote. */
+export function readOptionalNode(reader: ByteReader): NodeId {
+  return reader.u8();
 }

@@ -14,12 +14,7 @@
 import { assert } from "../base/assert.ts";
 import type { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { DATABASES } from "../base/limits.ts";
-import type {
-  DatabaseOperation,
-  KeyOperation,
-  KeysOperation,
-  Operation,
-} from "../machine/operation.ts";
+import type { DatabaseOperation, KeysOperation, Operation } from "../machine/operation.ts";
 import {
   readFlag,
   readOptionalText,
@@ -30,22 +25,9 @@ import {
   writeTexts,
   writeWord,
 } from "./fields.ts";
-
-/** The operation interface of one kind, also where several kinds share an interface. */
-type OperationOf<Kind, Candidate = Operation> = Candidate extends { readonly kind: infer Kinds }
-  ? Kind extends Kinds
-    ? Candidate & { readonly kind: Kind }
-    : never
-  : never;
-
-/** How one kind of operation becomes bytes. Methods, so that the table can be called by any kind. */
-interface Row<Shape> {
-  /** The byte in front. */
-  readonly code: number;
-  write(writer: ByteWriter, operation: Shape): void;
-  /** Reads what `write` wrote; on bad bytes the reader has failed and the result is not used. */
-  read(reader: ByteReader): Shape;
-}
+import { LOCK_ROWS } from "./lock-operation-codec.ts";
+import type { OperationOf, Row } from "./operation-row.ts";
+import { keyRow, readDb, writeDb } from "./operation-row.ts";
 
 const EXPIRE_MODES = ["none", "keep", "after", "at"] as const;
 const VALUE_CONDITIONS = ["always", "nx", "xx", "ifeq", "ifne"] as const;
@@ -317,14 +299,14 @@ const ROWS: { readonly [Kind in Operation["kind"]]: Row<OperationOf<Kind>> } = {
   strlen: keyRow("strlen", 21),
   type: keyRow("type", 22),
   persist: keyRow("persist", 23),
-  "lock-info": keyRow("lock-info", 24),
-  "lock-token": keyRow("lock-token", 25),
   "object-encoding": keyRow("object-encoding", 26),
   "object-idletime": keyRow("object-idletime", 27),
   "object-refcount": keyRow("object-refcount", 28),
   exists: keysRow("exists", 29),
   touch: keysRow("touch", 30),
   mget: keysRow("mget", 31),
+  // Codes 24, 25, and 32 to 53.
+  ...LOCK_ROWS,
 };
 
 /** What {@link writeOperation} needs of a row, whatever its kind. */
@@ -348,22 +330,6 @@ export function writeOperation(writer: ByteWriter, operation: Operation): void {
  */
 export function readOperation(reader: ByteReader, code: number): Operation | null {
   return ROW_OF_CODE[code]?.read(reader) ?? null;
-}
-
-function keyRow<Kind extends KeyOperation["kind"]>(
-  kind: Kind,
-  code: number,
-): Row<KeyOperation & { readonly kind: Kind }> {
-  return {
-    code,
-    write(writer, operation) {
-      writeDb(writer, operation.db);
-      writer.text(operation.key);
-    },
-    read(reader) {
-      return { kind, db: readDb(reader), key: reader.text() };
-    },
-  };
 }
 
 function keysRow<Kind extends KeysOperation["kind"]>(
@@ -396,17 +362,6 @@ function databaseRow<Kind extends DatabaseOperation["kind"]>(
       return { kind, db: readDb(reader), pick: reader.u32() };
     },
   };
-}
-
-function writeDb(writer: ByteWriter, db: number): void {
-  assert(Number.isInteger(db) && db >= 0 && db < DATABASES, "db is 0 to 15");
-  writer.u8(db);
-}
-
-function readDb(reader: ByteReader): number {
-  const db = reader.u8();
-  if (db >= DATABASES) reader.fail();
-  return db;
 }
 
 function rowsByCode(): (AnyRow | undefined)[] {

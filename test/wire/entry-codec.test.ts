@@ -2,13 +2,27 @@
 import * as assert from "uvu/assert";
 import fc from "fast-check";
 import { BugError } from "../../src/base/assert.ts";
+import type { Entry } from "../../src/machine/entry.ts";
 import { NO_ORIGINS } from "../../src/machine/entry.ts";
 import type { Operation } from "../../src/machine/operation.ts";
 import { decodeEntry, encodeEntry, entryFault } from "../../src/wire/entry-codec.ts";
 import { golden, released } from "../support/golden.ts";
 import { suite } from "../support/suite.ts";
 import { truncations } from "./damage.ts";
-import { chainedEntry, entry, goldenEntry, kinds, loneEntry, operationOf } from "./samples.ts";
+import {
+  chainedEntry,
+  entry,
+  goldenEntry,
+  kinds,
+  lockEntry,
+  loneEntry,
+  operationOf,
+} from "./samples.ts";
+
+/** The kinds of operations that entries show. */
+function kindsOf(...entries: readonly Entry[]): Set<string> {
+  return new Set(entries.flatMap(({ operations }) => operations.map(({ kind }) => kind)));
+}
 
 function entryOf(...operations: Operation[]): Uint8Array {
   return encodeEntry({ nowMs: 1, wallMs: 2, operations, proposal: null, origins: NO_ORIGINS });
@@ -68,10 +82,23 @@ suite("wire/entry-codec", (test) => {
     assert.ok(entry.length <= 56 + 24, `${entry.length} bytes`);
   });
 
+  test("a frequent LOCK.ACQUIRE takes its strings and at most 40 bytes more", () => {
+    const sample = lockEntry.operations[0];
+    if (sample?.kind !== "lock-acquire") return assert.unreachable("the first is LOCK.ACQUIRE");
+    const { key, owner, session, address } = sample;
+
+    const { length } = entryOf(sample);
+
+    const strings = (key + owner + session + address).length;
+    assert.ok(length <= strings + 40, `${length - strings} bytes more`);
+  });
+
   test("an entry cut off at any byte is refused with a reason", () => {
-    for (const part of truncations(encodeEntry(goldenEntry))) {
-      assert.is(decodeEntry(part), null);
-      assert.match(entryFault(part) ?? "", /cut off|empty/);
+    for (const sound of [goldenEntry, lockEntry]) {
+      for (const part of truncations(encodeEntry(sound))) {
+        assert.is(decodeEntry(part), null);
+        assert.match(entryFault(part) ?? "", /cut off|empty/);
+      }
     }
   });
 
@@ -104,16 +131,21 @@ suite("wire/entry-codec", (test) => {
   });
 
   test("random bytes and damaged entries never throw, and what decodes encodes to an equal entry", () => {
-    const sound = encodeEntry(goldenEntry);
-    const damaged = fc
-      .array(fc.tuple(fc.nat({ max: sound.length - 1 }), fc.nat({ max: 255 })), { maxLength: 4 })
-      .map((changes) => {
-        const bytes = sound.slice();
-        for (const [position, value] of changes) bytes[position] = value;
-        return bytes;
-      });
+    const damaged = (sound: Uint8Array): fc.Arbitrary<Uint8Array> =>
+      fc
+        .array(fc.tuple(fc.nat({ max: sound.length - 1 }), fc.nat({ max: 255 })), { maxLength: 4 })
+        .map((changes) => {
+          const bytes = sound.slice();
+          for (const [position, value] of changes) bytes[position] = value;
+          return bytes;
+        });
+    const any = fc.oneof(
+      fc.uint8Array({ maxLength: 60 }),
+      damaged(encodeEntry(goldenEntry)),
+      damaged(encodeEntry(lockEntry)),
+    );
     fc.assert(
-      fc.property(fc.oneof(fc.uint8Array({ maxLength: 60 }), damaged), (bytes) => {
+      fc.property(any, (bytes) => {
         const decoded = decodeEntry(bytes);
         if (decoded !== null) assert.equal(decodeEntry(encodeEntry(decoded)), decoded);
       }),
@@ -127,6 +159,8 @@ suite("wire/entry-codec", (test) => {
       { kind: "get", db: 0, key: "\u0100" },
       { kind: "increment", db: 0, key: "k", by: 2n ** 63n },
       { kind: "mset", db: 0, keys: ["a"], values: [], onlyIfNone: false },
+      { kind: "lock-confirm", db: 0, keys: ["a"], owner: "o", tokens: [] },
+      { kind: "lock-node-lost", node: 256, boot: 1, graceMs: 0 },
       { kind: "scan", db: 0, cursor: -1, count: 1, match: null, type: null },
       { kind: "getex", db: 0, key: "k", expireMode: "at", expireMs: NaN },
     ];
@@ -210,7 +244,6 @@ suite("wire/entry-codec", (test) => {
 
   test("the golden entry of version 1 is read as it was meant", () => {
     assert.equal(decodeEntry(released("log-v1/entry")), loneEntry);
-    assert.equal(new Set(loneEntry.operations.map(({ kind }) => kind)), new Set(kinds));
   });
 
   test("the golden entry that builds on another is read as it was meant, and written alike", () => {
@@ -225,6 +258,16 @@ suite("wire/entry-codec", (test) => {
 
     assert.equal(decodeEntry(bytes), goldenEntry);
     assert.equal(encodeEntry(goldenEntry), bytes);
-    assert.equal(new Set(goldenEntry.operations.map(({ kind }) => kind)), new Set(kinds));
+  });
+
+  test("the golden entry of the lock engine is read as it was meant, and written alike", () => {
+    const bytes = golden("log-v2/locks", () => encodeEntry(lockEntry));
+
+    assert.equal(decodeEntry(bytes), lockEntry);
+    assert.equal(encodeEntry(lockEntry), bytes);
+  });
+
+  test("every kind of operation is in a golden entry", () => {
+    assert.equal(kindsOf(goldenEntry, lockEntry), new Set(kinds));
   });
 });

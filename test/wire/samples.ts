@@ -22,6 +22,28 @@ const keyFields = { db, key: text };
 const keysFields = { db, keys: texts };
 const databaseFields = { db, pick: fc.integer({ min: 0, max: 2 ** 32 - 1 }) };
 
+/** A start of a node; node 0 stands for none. */
+const startFields = { node: fc.integer({ min: 0, max: 255 }), boot: row };
+const breakFields = { ...keyFields, reason: text, address: text };
+const claimFields = {
+  session: text,
+  ...startFields,
+  request: row,
+  address: text,
+  db,
+  owner: text,
+  ttlMs: time,
+  waitMs: time,
+  mode: fc.constantFrom("exclusive", "shared", "permits"),
+  permits: row,
+  limit: row,
+  priority: row,
+  reentrant: fc.boolean(),
+  bind: fc.boolean(),
+  delayMs: time,
+  data: text,
+};
+
 /** The fields of each kind; a kind without a generator does not compile. */
 const fields: {
   readonly [Kind in Operation["kind"]]: Readonly<Record<string, fc.Arbitrary<unknown>>>;
@@ -77,6 +99,42 @@ const fields: {
   },
   "script-load": { sha: text, body: text },
   "script-flush": {},
+  "lock-get-options": keyFields,
+  "lock-state": keyFields,
+  "lock-acquire": { ...claimFields, key: text, async: fc.boolean(), claimMs: time },
+  "lock-acquire-all": { ...claimFields, keys: texts, provisional: fc.boolean() },
+  "lock-confirm": { db, owner: text },
+  "lock-release": { ...keyFields, owner: text, token: text, all: fc.boolean() },
+  "lock-renew": { ...keyFields, owner: text, ttlMs: time, token: text },
+  "lock-set-options": {
+    ...keyFields,
+    limit: fc.option(time),
+    policy: fc.option(fc.constantFrom("fifo", "priority")),
+    maxTtlMs: fc.option(time),
+    delayMs: fc.option(time),
+    maxWaiters: fc.option(time),
+  },
+  "lock-revoke": breakFields,
+  "lock-break": breakFields,
+  "lock-ticket": { ticket: row },
+  "lock-cancel": { ticket: row },
+  "lock-withdraw": { session: text, ...startFields, request: row },
+  "lock-session-end": { session: text, ...startFields, graceMs: time },
+  "lock-session-attach": { session: text, ...startFields },
+  "lock-node-lost": { ...startFields, graceMs: time },
+  "lock-victim": { waiter: row, cycle: texts },
+  "lock-check": { ...keyFields, token: text },
+  "lock-queue": { ...keyFields, count: row },
+  "lock-list": {
+    db,
+    cursor: row,
+    count: row,
+    match: fc.option(text),
+    owner: fc.option(text),
+    which: fc.constantFrom("all", "held", "queued"),
+  },
+  "lock-edges": { count: row, waiters: fc.array(row, { maxLength: 5 }) },
+  "lock-deadlocks": {},
 };
 
 /** All kinds of operation. */
@@ -85,13 +143,15 @@ export const kinds = Object.keys(fields) as Operation["kind"][];
 /** Any operation of one kind. */
 export function operationOf(kind: Operation["kind"]): fc.Arbitrary<Operation> {
   const parts = fc.record({ kind: fc.constant(kind), ...fields[kind] }, { noNullPrototype: true });
-  if (kind !== "mset") return parts as unknown as fc.Arbitrary<Operation>;
+  if (kind !== "mset" && kind !== "lock-confirm") {
+    return parts as unknown as fc.Arbitrary<Operation>;
+  }
   return fc.tuple(parts, fc.array(fc.tuple(text, text), { maxLength: 5 })).map(
     ([rest, pairs]) =>
       ({
         ...rest,
         keys: pairs.map(([key]) => key),
-        values: pairs.map(([, value]) => value),
+        [kind === "mset" ? "values" : "tokens"]: pairs.map(([, value]) => value),
       }) as unknown as Operation,
   );
 }
@@ -319,7 +379,135 @@ export const loneEntry: Entry = {
   ],
 };
 
-/** The same with what version 2 has besides. */
+/** One operation of each kind that the lock engine has brought, and each of its choices. */
+export const lockEntry: Entry = {
+  proposal: null,
+  origins: NO_ORIGINS,
+  nowMs: 86_400_000.25,
+  wallMs: 1_760_000_000_000,
+  operations: [
+    {
+      kind: "lock-acquire",
+      session: "0123456789abcdef0123456789abcdef",
+      node: 3,
+      boot: 12,
+      request: 345_678,
+      address: "10.0.0.9:51234",
+      db: 0,
+      owner: "owner-1",
+      ttlMs: 30_000,
+      waitMs: 10_000,
+      mode: "exclusive",
+      permits: 1,
+      limit: 0,
+      priority: 0,
+      reentrant: false,
+      bind: false,
+      delayMs: 0,
+      data: "",
+      key: "lock:orders",
+      async: false,
+      claimMs: 10_000,
+    },
+    {
+      kind: "lock-acquire",
+      session: "",
+      node: 0,
+      boot: 0,
+      request: 0,
+      address: "",
+      db: 15,
+      owner: ALL_BYTES,
+      ttlMs: 0,
+      waitMs: 2 ** 31 - 1,
+      mode: "permits",
+      permits: 3,
+      limit: 5,
+      priority: 9,
+      reentrant: true,
+      bind: true,
+      delayMs: 2 ** 31 - 1,
+      data: ALL_BYTES,
+      key: ALL_BYTES,
+      async: true,
+      claimMs: 1,
+    },
+    {
+      kind: "lock-acquire-all",
+      session: "s",
+      node: 255,
+      boot: 2 ** 53 - 1,
+      request: 2 ** 53 - 1,
+      address: "[::1]:1",
+      db: 1,
+      owner: "o",
+      ttlMs: 2 ** 52,
+      waitMs: 0,
+      mode: "shared",
+      permits: 1,
+      limit: 0,
+      priority: 4,
+      reentrant: false,
+      bind: false,
+      delayMs: 0,
+      data: "d",
+      keys: ["a", "b", ""],
+      provisional: true,
+    },
+    { kind: "lock-confirm", db: 2, keys: ["a", "b"], owner: "o", tokens: ["12", "13"] },
+    { kind: "lock-release", db: 3, key: "k", owner: "o", token: "12", all: false },
+    { kind: "lock-release", db: 3, key: "k", owner: "o", token: "", all: true },
+    { kind: "lock-renew", db: 4, key: "k", owner: "o", ttlMs: 1, token: "12" },
+    {
+      kind: "lock-set-options",
+      db: 5,
+      key: "k",
+      limit: 5,
+      policy: "priority",
+      maxTtlMs: 60_000,
+      delayMs: 0,
+      maxWaiters: 100,
+    },
+    {
+      kind: "lock-set-options",
+      db: 5,
+      key: "k",
+      limit: null,
+      policy: "fifo",
+      maxTtlMs: null,
+      delayMs: null,
+      maxWaiters: null,
+    },
+    { kind: "lock-revoke", db: 6, key: "k", reason: "deploy", address: "10.0.0.9:51234" },
+    { kind: "lock-break", db: 6, key: "k", reason: "", address: "" },
+    { kind: "lock-ticket", ticket: 123_456 },
+    { kind: "lock-cancel", ticket: 2 ** 53 - 1 },
+    { kind: "lock-withdraw", session: "s", node: 3, boot: 12, request: 345_678 },
+    { kind: "lock-session-end", session: "s", node: 3, boot: 12, graceMs: 1_000 },
+    { kind: "lock-session-attach", session: "s", node: 2, boot: 7 },
+    { kind: "lock-node-lost", node: 1, boot: 11, graceMs: 0 },
+    { kind: "lock-victim", waiter: 77, cycle: ["a", "b", "a"] },
+    { kind: "lock-get-options", db: 7, key: "k" },
+    { kind: "lock-check", db: 8, key: "k", token: "18446744073709551615" },
+    { kind: "lock-queue", db: 9, key: "k", count: 100 },
+    {
+      kind: "lock-list",
+      db: 10,
+      cursor: 2 ** 40,
+      count: 10,
+      match: "lock:*",
+      owner: "o",
+      which: "held",
+    },
+    { kind: "lock-list", db: 10, cursor: 0, count: 1, match: null, owner: null, which: "queued" },
+    { kind: "lock-list", db: 10, cursor: 0, count: 1, match: null, owner: null, which: "all" },
+    { kind: "lock-state", db: 11, key: "k" },
+    { kind: "lock-edges", count: 1_000, waiters: [1, 2 ** 53 - 1] },
+    { kind: "lock-deadlocks" },
+  ],
+};
+
+/** The entry of version 1 with what version 2 has besides. */
 export const goldenEntry: Entry = {
   ...loneEntry,
   proposal: { node: 3, boot: 7, number: 123_456, after: 0 },
