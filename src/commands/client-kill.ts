@@ -3,7 +3,7 @@ import type { ErrorReply } from "../base/reply.ts";
 import { errorReply, OK } from "../base/reply.ts";
 import { isWord, parseInteger } from "./arguments.ts";
 import type { ClientType } from "./client-list.ts";
-import { parseClientType } from "./client-list.ts";
+import { clientType, parseClientType } from "./client-list.ts";
 import type { Plan, ServerPort, Session } from "./contract.ts";
 import { quotingError, SYNTAX_ERROR } from "./errors.ts";
 import { answer } from "./plans.ts";
@@ -92,7 +92,7 @@ function matching(filters: Filters, me: Session, server: ServerPort): readonly S
   for (const session of server.sessions()) {
     if (filters.address !== null && session.address !== filters.address) continue;
     if (filters.localAddress !== null && session.localAddress !== filters.localAddress) continue;
-    if (filters.type !== null && filters.type !== "normal") continue;
+    if (filters.type !== null && filters.type !== clientType(session)) continue;
     if (filters.id !== null && session.id !== filters.id) continue;
     if (filters.age !== null && ageSeconds(session, server) < filters.age) continue;
     if (filters.skipMe && session.id === me.id) continue;

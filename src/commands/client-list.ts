@@ -6,7 +6,7 @@ import type { Plan, ServerPort, Session } from "./contract.ts";
 import { quotingError, SYNTAX_ERROR } from "./errors.ts";
 import { answer } from "./plans.ts";
 
-/** The kinds of clients that Redis knows. Every connection here is a normal one. */
+/** The kinds of clients that Redis knows; here there are normal ones and subscribers. */
 export type ClientType = "normal" | "master" | "replica" | "pubsub";
 
 /** The kind that a word names, or the error. */
@@ -16,6 +16,11 @@ export function parseClientType(text: string): ClientType | ErrorReply {
   if (isWord(text, "pubsub")) return "pubsub";
   if (isWord(text, "master")) return "master";
   return quotingError("ERR Unknown client type '", text, "'");
+}
+
+/** The kind of a connection. */
+export function clientType({ channels, patterns }: Session): ClientType {
+  return channels + patterns > 0 ? "pubsub" : "normal";
 }
 
 /** CLIENT INFO: the line of this connection. */
@@ -30,7 +35,7 @@ export function planList(args: readonly string[], server: ServerPort): Plan {
   if (args.length === 4 && isWord(filter, "type")) {
     const type = parseClientType(args[3] ?? "");
     if (typeof type !== "string") return answer(type);
-    return answer(listed(server, () => type === "normal"));
+    return answer(listed(server, (session) => clientType(session) === type));
   }
   if (args.length > 3 && isWord(filter, "id")) {
     const ids = new Set<number | bigint>();
@@ -56,7 +61,7 @@ function verbatim(text: string): Reply {
 
 /**
  * Redis's fields as far as there is something to tell: no descriptors and no buffer sizes. There
- * are no subscriptions and no transactions, so their counts are true.
+ * are no shard channels and no transactions, so their counts are true.
  */
 function line(session: Session, server: ServerPort): string {
   const nowMs = server.monotonicMs();
@@ -69,8 +74,8 @@ function line(session: Session, server: ServerPort): string {
     ["idle", wholeSeconds(nowMs - session.lastCommandAtMs)],
     ["flags", flagsOf(session)],
     ["db", session.db],
-    ["sub", 0],
-    ["psub", 0],
+    ["sub", session.channels],
+    ["psub", session.patterns],
     ["ssub", 0],
     ["multi", -1],
     ["watch", 0],
@@ -88,8 +93,11 @@ function line(session: Session, server: ServerPort): string {
   return `${fields.map(([name, value]) => `${name}=${value}`).join(" ")}\n`;
 }
 
-function flagsOf({ noEvict, noTouch }: Session): string {
-  return `${noEvict ? "e" : ""}${noTouch ? "T" : ""}` || "N";
+function flagsOf(session: Session): string {
+  const subscriber = clientType(session) === "pubsub";
+  return (
+    `${subscriber ? "P" : ""}${session.noEvict ? "e" : ""}${session.noTouch ? "T" : ""}` || "N"
+  );
 }
 
 function wholeSeconds(milliseconds: number): number {

@@ -5,13 +5,16 @@ import { parseDatabase } from "./arguments.ts";
 import type { CommandSpec, Plan, ServerPort, Session } from "./contract.ts";
 import { wrongArity } from "./errors.ts";
 import { answer, inScript } from "./plans.ts";
+import { isRestricted } from "./pubsub.ts";
 import { NO_KEYS } from "./spec.ts";
 
 const PONG = answer(status("PONG"));
 
-function planPing(args: readonly string[]): Plan {
-  if (args.length === 1) return PONG;
-  return answer(args.length > 2 ? wrongArity("ping") : (args[1] ?? ""));
+function planPing(args: readonly string[], session?: Session): Plan {
+  if (args.length > 2) return answer(wrongArity("ping"));
+  // In the form of a message, so that clients that wait for messages can tell it.
+  if (session !== undefined && isRestricted(session)) return answer(["pong", args[1] ?? ""]);
+  return args.length === 1 ? PONG : answer(args[1] ?? "");
 }
 
 function planSelect(args: readonly string[], session: Session): Plan {
@@ -38,6 +41,7 @@ function planReset(_: readonly string[], session: Session, server: ServerPort): 
   if (session.replyMode === "off") session.replyMode = "on";
   session.noEvict = false;
   session.noTouch = false;
+  server.pubsub.leaveAll(session);
   return answer(status("RESET"));
 }
 

@@ -2,6 +2,7 @@
  * INFO: the fields of Redis that clients and dashboards read, as far as there is something to tell,
  * and a section of Paxlock's own. A field that would have to be made up is left out.
  */
+import { clientType } from "./client-list.ts";
 import type { CommandSpec, Plan, ServerPort } from "./contract.ts";
 import { answer } from "./plans.ts";
 import { REDIS_VERSION } from "./redis-version.ts";
@@ -63,12 +64,17 @@ function serverFields(server: ServerPort): readonly Field[] {
 
 function clientFields(server: ServerPort): readonly Field[] {
   let connected = 0;
-  for (const _ of server.sessions()) connected += 1;
+  let subscribed = 0;
+  for (const session of server.sessions()) {
+    connected += 1;
+    if (clientType(session) === "pubsub") subscribed += 1;
+  }
   return [
     ["connected_clients", connected],
     ["maxclients", server.config().get("maxclients") ?? "0"],
     ["blocked_clients", 0],
     ["tracking_clients", 0],
+    ["pubsub_clients", subscribed],
   ];
 }
 
@@ -111,6 +117,8 @@ function statisticsFields(server: ServerPort): readonly Field[] {
     ["evicted_keys", 0],
     ["keyspace_hits", statistics.keyspaceHits],
     ["keyspace_misses", statistics.keyspaceMisses],
+    ["pubsub_channels", server.pubsub.channelCount()],
+    ["pubsub_patterns", server.pubsub.patternCount()],
     ["total_error_replies", statistics.errorReplies],
   ];
 }

@@ -42,6 +42,17 @@ import {
   paxosStatusSpec,
 } from "./paxos.ts";
 import { refusing } from "./plans.ts";
+import {
+  isRestricted,
+  notWhileSubscribed,
+  psubscribeSpec,
+  publishSpec,
+  pubsubSpec,
+  punsubscribeSpec,
+  subscribeSpec,
+  unsubscribeSpec,
+  WHILE_SUBSCRIBED,
+} from "./pubsub.ts";
 import { dbsizeSpec, keysSpec, randomkeySpec, scanSpec } from "./scan.ts";
 import { scriptSpec } from "./script.ts";
 import {
@@ -108,6 +119,12 @@ export const ALL: readonly CommandSpec[] = [
   evalRoSpec,
   evalshaRoSpec,
   scriptSpec,
+  psubscribeSpec,
+  publishSpec,
+  pubsubSpec,
+  punsubscribeSpec,
+  subscribeSpec,
+  unsubscribeSpec,
   authSpec,
   echoSpec,
   helloSpec,
@@ -149,6 +166,8 @@ export interface Command {
   /** Changes state, by Redis's reckoning: what a read-only script may not call. */
   readonly write: boolean;
   readonly inScripts: boolean;
+  /** May run in RESP2 while the connection is subscribed. */
+  readonly whileSubscribed: boolean;
   readonly subcommands: ReadonlyMap<string, Command> | null;
 }
 
@@ -171,6 +190,7 @@ function byName(
       beforeAuth: spec.flags.includes("no_auth"),
       write: spec.flags.includes("write"),
       inScripts: !spec.flags.includes("noscript"),
+      whileSubscribed: WHILE_SUBSCRIBED.has(spec.name),
       subcommands: spec.subcommands === undefined ? null : byName(spec.subcommands, lastWord),
     };
     map.set(nameOf(spec), command);
@@ -220,6 +240,9 @@ export function planCommand(args: readonly string[], session: Session, server: S
   if (!hasArity(spec, args.length)) return { kind: "reply", reply: wrongArity(spec.name) };
   if (!command.beforeAuth && needsPassword(session, server)) {
     return { kind: "reply", reply: NO_AUTH_REPLY };
+  }
+  if (!command.whileSubscribed && isRestricted(session)) {
+    return { kind: "reply", reply: notWhileSubscribed(spec.name) };
   }
   if (spec.parse !== undefined) return planParsed(spec.parse(args, session.db));
   // What has only subcommands cannot come here: its name alone has too few arguments.

@@ -65,6 +65,9 @@ export interface Configuration {
   /** 0: no soft limit. */
   readonly outputSoftBytesMax: number;
   readonly outputSoftSeconds: number;
+  readonly subscriberOutputBytesMax: number;
+  readonly subscriberOutputSoftBytesMax: number;
+  readonly subscriberOutputSoftSeconds: number;
   /** 0: every command is slow; -1: none is. */
   readonly slowlogMicroseconds: number;
   readonly slowlogEntriesMax: number;
@@ -129,6 +132,9 @@ export function buildConfiguration(parsed: ParsedOptions): Configuration {
     outputBytesMax: number(values, "output-buffer-limit"),
     outputSoftBytesMax: number(values, "output-buffer-soft-limit"),
     outputSoftSeconds: number(values, "output-buffer-soft-time"),
+    subscriberOutputBytesMax: number(values, "pubsub-output-buffer-limit"),
+    subscriberOutputSoftBytesMax: number(values, "pubsub-output-buffer-soft-limit"),
+    subscriberOutputSoftSeconds: number(values, "pubsub-output-buffer-soft-time"),
     slowlogMicroseconds: number(values, "slowlog-log-slower-than"),
     slowlogEntriesMax: number(values, "slowlog-max-len"),
     logLevel: text(values, "log-level") as LogLevel,

@@ -226,12 +226,14 @@ function parseAll(found: Iterable<Setting>): Settings | Problem {
 
 /** Bounds that concern two options. */
 function checkRelations(values: ReadonlyMap<OptionName, OptionValue>): Problem | null {
-  const hard = Number(values.get("output-buffer-limit"));
-  const soft = Number(values.get("output-buffer-soft-limit"));
-  if (hard !== 0 && soft > hard) {
-    return new Problem(
-      `output-buffer-soft-limit (${showSize(soft)}) is above output-buffer-limit (${showSize(hard)}) and would never count; lower the one or raise the other`,
-    );
+  for (const prefix of ["", "pubsub-"] as const) {
+    const hard = Number(values.get(`${prefix}output-buffer-limit`));
+    const soft = Number(values.get(`${prefix}output-buffer-soft-limit`));
+    if (hard !== 0 && soft > hard) {
+      return new Problem(
+        `${prefix}output-buffer-soft-limit (${showSize(soft)}) is above ${prefix}output-buffer-limit (${showSize(hard)}) and would never count; lower the one or raise the other`,
+      );
+    }
   }
   return null;
 }

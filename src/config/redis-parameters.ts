@@ -25,6 +25,9 @@ export interface RuntimeValues {
   readonly outputBytesMax: number;
   readonly outputSoftBytesMax: number;
   readonly outputSoftSeconds: number;
+  readonly subscriberOutputBytesMax: number;
+  readonly subscriberOutputSoftBytesMax: number;
+  readonly subscriberOutputSoftSeconds: number;
   readonly slowlogMicroseconds: number;
   readonly slowlogEntriesMax: number;
   readonly logLevel: LogLevel;
@@ -70,7 +73,8 @@ export const REDIS_PARAMETERS: readonly RedisParameter[] = [
   {
     name: "client-output-buffer-limit",
     print: ({ values }) =>
-      `normal ${values.outputBytesMax} ${values.outputSoftBytesMax} ${values.outputSoftSeconds}`,
+      `normal ${values.outputBytesMax} ${values.outputSoftBytesMax} ${values.outputSoftSeconds} ` +
+      `pubsub ${values.subscriberOutputBytesMax} ${values.subscriberOutputSoftBytesMax} ${values.subscriberOutputSoftSeconds}`,
     change: changeOutputLimits,
   },
   {
@@ -171,27 +175,40 @@ function bounded(change: {
 }
 
 /**
- * `normal <hard> <soft> <seconds>`, also several times, the last of which counts. Redis's classes
- * `replica` and `pubsub` are for connections that Paxlock has none of.
+ * `normal <hard> <soft> <seconds>` or `pubsub …`, also several times, of which the last of a class
+ * counts. Redis's class `replica` is for connections that Paxlock has none of.
  */
 function changeOutputLimits(value: string): Change {
   const words = splitWords(value) ?? [];
   if (words.length === 0 || words.length % 4 !== 0) {
     return "Wrong number of arguments in buffer limit configuration.";
   }
-  let change: Change = {};
+  let change: Partial<RuntimeValues> = {};
   for (let index = 0; index < words.length; index += 4) {
     const [className = "", hard = "", soft = "", time = ""] = words.slice(index, index + 4);
-    if (className.toLowerCase() !== "normal") {
+    const subscribers = className.toLowerCase() === "pubsub";
+    if (!subscribers && className.toLowerCase() !== "normal") {
       return "Invalid client class specified in buffer limit configuration.";
     }
-    const outputBytesMax = withinBounds("output-buffer-limit", parseSize(hard));
-    const outputSoftBytesMax = withinBounds("output-buffer-soft-limit", parseSize(soft));
-    const outputSoftSeconds = withinBounds("output-buffer-soft-time", wholeNumber(time));
-    if (outputBytesMax === null || outputSoftBytesMax === null || outputSoftSeconds === null) {
+    // The bounds are the same for both classes.
+    const bytes = withinBounds("output-buffer-limit", parseSize(hard));
+    const softBytes = withinBounds("output-buffer-soft-limit", parseSize(soft));
+    const softSeconds = withinBounds("output-buffer-soft-time", wholeNumber(time));
+    if (bytes === null || softBytes === null || softSeconds === null) {
       return "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
     }
-    change = { outputBytesMax, outputSoftBytesMax, outputSoftSeconds };
+    const limits: Partial<RuntimeValues> = subscribers
+      ? {
+          subscriberOutputBytesMax: bytes,
+          subscriberOutputSoftBytesMax: softBytes,
+          subscriberOutputSoftSeconds: softSeconds,
+        }
+      : {
+          outputBytesMax: bytes,
+          outputSoftBytesMax: softBytes,
+          outputSoftSeconds: softSeconds,
+        };
+    change = { ...change, ...limits };
   }
   return change;
 }

@@ -163,6 +163,7 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
   const dispatcher = new Dispatcher({
     replica,
     port: serverPort,
+    pubsub: server.pubsub,
     counters: server.counters,
     shutdown: (asker) => {
       server.closeLast(asker);

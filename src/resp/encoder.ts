@@ -76,6 +76,13 @@ export class ReplyWriter {
     this.#finishAggregates(protocol);
   }
 
+  /** Appends what was encoded elsewhere, for replies that many connections get. */
+  copy(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#block.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
   /**
    * Hands over what was written; the caller owns it, and the writer starts anew. Empty when nothing
    * was written.

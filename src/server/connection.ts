@@ -17,12 +17,13 @@ import {
   CONNECTION_REPLY_BYTES_MAX,
   REPLY_BYTES_MAX,
 } from "../base/limits.ts";
-import type { Reply } from "../base/reply.ts";
+import type { PushReply, Reply } from "../base/reply.ts";
 import { errorReply, isError } from "../base/reply.ts";
 import { REPLY_TOO_LONG } from "../commands/errors.ts";
 import { ReplyWriter } from "../resp/encoder.ts";
 import type { RequestDecoder } from "../resp/decoder.ts";
 import { replyBytes } from "../resp/reply-size.ts";
+import type { Frame, Subscriber } from "./pubsub.ts";
 import type { ReplyOwner } from "./reply-queue.ts";
 import { PendingReply, ReplyQueue } from "./reply-queue.ts";
 import type { ClientSession } from "./session.ts";
@@ -43,7 +44,7 @@ const LINGER_UNSENT_MS = 5_000;
 
 const NO_ARGUMENTS: readonly string[] = [];
 
-/** Redis's client-output-buffer-limit for a normal client; zero is no limit. */
+/** Redis's client-output-buffer-limit for a class of clients; zero is no limit. */
 export interface OutputLimits {
   /** Unsent bytes after which a client is disconnected at once. */
   readonly outputBytesMax: number;
@@ -59,7 +60,8 @@ export interface ConnectionHost {
   /** Monotonic milliseconds. */
   nowMs(): number;
   wallSeconds(): number;
-  outputLimits(): OutputLimits;
+  /** Those of subscribers, or of normal clients. */
+  outputLimits(subscribed: boolean): OutputLimits;
   /** Whether clients must give a password now. */
   needsPassword(): boolean;
   dispatch(args: readonly string[], connection: Connection): void;
@@ -68,7 +70,7 @@ export interface ConnectionHost {
   closed(connection: Connection): void;
 }
 
-export class Connection implements ReplyOwner {
+export class Connection implements ReplyOwner, Subscriber {
   readonly session: ClientSession;
   readonly #socket: Socket;
   readonly #host: ConnectionHost;
@@ -159,6 +161,39 @@ export class Connection implements ReplyOwner {
     this.#queue.holds(pending, replyBytes(sent, REPLY_BYTES_MAX));
   }
 
+  /** Answers SUBSCRIBE and its like at once, also where replies are turned off. */
+  confirm(replies: readonly PushReply[], args: readonly string[]): void {
+    this.#takeSilence();
+    this.#logIfSlow(args, this.#chunkAtMs);
+    for (const reply of replies) {
+      if (this.#queue.length > 0) this.#queuePush(reply);
+      else this.#write(reply, this.session.protocol, false);
+    }
+  }
+
+  /**
+   * Sends a message between the replies. It stays behind the confirmation of its subscription and
+   * behind earlier messages; and in RESP2, where a client tells it from a reply by its place alone,
+   * behind every command in work.
+   */
+  push(frame: Frame): void {
+    if (this.#closed || this.#ending) return;
+    const { protocol } = this.session;
+    if (this.#queue.pushes > 0 || (protocol === 2 && this.#queue.length > 0)) {
+      this.#queuePush(frame.reply);
+      this.closeIfOverLimit();
+      return;
+    }
+    this.#writer.copy(frame.bytes(protocol));
+    this.#wantFlush();
+    // Many messages of one turn must not gather unseen.
+    if (this.#writer.length >= OUTPUT_PAUSE_BYTES) this.flush();
+  }
+
+  get isSubscribed(): boolean {
+    return this.session.channels + this.session.patterns > 0;
+  }
+
   /**
    * Keeps the place of the command in work until its reply is known. `fresh` is a reply that takes
    * memory of its own, where others share that of the keys.
@@ -211,8 +246,11 @@ export class Connection implements ReplyOwner {
 
   /** Disconnects a client that owes more than the output limits allow; whether it did. */
   closeIfOverLimit(): boolean {
-    const { outputBytesMax, outputSoftBytesMax, outputSoftSeconds } = this.#host.outputLimits();
-    const unsent = this.#unsentBytes();
+    const subscribed = this.isSubscribed;
+    const { outputBytesMax, outputSoftBytesMax, outputSoftSeconds } =
+      this.#host.outputLimits(subscribed);
+    // Messages may have to wait in the queue, and nobody else bounds those.
+    const unsent = this.#unsentBytes() + (subscribed ? this.#queue.replyBytes : 0);
     if (outputSoftBytesMax === 0 || unsent <= outputSoftBytesMax) this.#overSoftSinceMs = null;
     else this.#overSoftSinceMs ??= this.#host.nowMs();
     const overHard = outputBytesMax > 0 && unsent > outputBytesMax;
@@ -377,6 +415,19 @@ export class Connection implements ReplyOwner {
     });
     this.#queue.push(pending);
     return pending;
+  }
+
+  #queuePush(reply: PushReply): void {
+    const pending = new PendingReply(this, {
+      args: NO_ARGUMENTS,
+      requestBytes: 0,
+      startedAtMs: this.#chunkAtMs,
+      protocol: this.session.protocol,
+      silent: false,
+      fresh: true,
+      finish: undefined,
+    });
+    this.#queue.pushDone(pending, reply, replyBytes(reply, REPLY_BYTES_MAX));
   }
 
   #takeSilence(): boolean {

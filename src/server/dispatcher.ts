@@ -20,6 +20,7 @@ import { isWrite } from "../machine/operation.ts";
 import type { ReplySink } from "../replica/batch.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { Connection } from "./connection.ts";
+import type { PubSub } from "./pubsub.ts";
 import type { Counters } from "./statistics.ts";
 
 const CROSS_SLOT_REPLY = errorReply(CROSS_SLOT);
@@ -34,6 +35,7 @@ const SEVERAL_GROUPS = -1;
 export class Dispatcher {
   readonly #replica: Replica;
   readonly #port: ServerPort;
+  readonly #pubsub: PubSub;
   readonly #counters: Counters;
   readonly #shutdown: (asker: Connection) => void;
   readonly #warn: (text: string, address: string) => void;
@@ -42,6 +44,7 @@ export class Dispatcher {
   constructor(options: {
     readonly replica: Replica;
     readonly port: ServerPort;
+    readonly pubsub: PubSub;
     readonly counters: Counters;
     readonly shutdown: (asker: Connection) => void;
     /** For the log: what a client at an address has done. */
@@ -49,6 +52,7 @@ export class Dispatcher {
   }) {
     this.#replica = options.replica;
     this.#port = options.port;
+    this.#pubsub = options.pubsub;
     this.#counters = options.counters;
     this.#shutdown = options.shutdown;
     this.#warn = options.warn;
@@ -97,6 +101,12 @@ export class Dispatcher {
       case "shutdown":
         this.#shutdown(connection);
         return;
+      case "subscription": {
+        const replies = this.#pubsub.change(plan, connection);
+        if ("kind" in replies) connection.reply(replies, args);
+        else connection.confirm(replies, args);
+        return;
+      }
       case "paxos":
         this.#replica.admin(plan.args, connection.defer(args, undefined, true));
         return;

@@ -19,6 +19,8 @@ export class PendingReply implements ReplySink {
   next: PendingReply | null = null;
   reply: Reply = null;
   done = false;
+  /** A message, or what answers SUBSCRIBE: written also where replies are turned off. */
+  push = false;
   /** Bytes of the reply where they were counted, see {@link ReplyOwner}. */
   replyBytes = 0;
   readonly #owner: ReplyOwner;
@@ -70,6 +72,7 @@ export class ReplyQueue {
   #length = 0;
   #requestBytes = 0;
   #replyBytes = 0;
+  #pushes = 0;
 
   get length(): number {
     return this.#length;
@@ -85,6 +88,11 @@ export class ReplyQueue {
     return this.#replyBytes;
   }
 
+  /** How many messages and confirmations are here. */
+  get pushes(): number {
+    return this.#pushes;
+  }
+
   /** Whether a reply is ready to be written. */
   get isHeadDone(): boolean {
     return this.#head !== null && this.#head.done;
@@ -96,6 +104,16 @@ export class ReplyQueue {
     this.#tail = pending;
     this.#length += 1;
     this.#requestBytes += pending.requestBytes;
+  }
+
+  /** Queues a message or a confirmation behind what is here already. */
+  pushDone(pending: PendingReply, reply: Reply, bytes: number): void {
+    pending.push = true;
+    pending.reply = reply;
+    pending.done = true;
+    this.push(pending);
+    this.#pushes += 1;
+    this.holds(pending, bytes);
   }
 
   /** Counts the reply of `pending`, which is in the queue, until it is taken. */
@@ -113,6 +131,7 @@ export class ReplyQueue {
     this.#length -= 1;
     this.#requestBytes -= head.requestBytes;
     this.#replyBytes -= head.replyBytes;
+    if (head.push) this.#pushes -= 1;
     return head;
   }
 
@@ -123,5 +142,6 @@ export class ReplyQueue {
     this.#length = 0;
     this.#requestBytes = 0;
     this.#replyBytes = 0;
+    this.#pushes = 0;
   }
 }

@@ -64,6 +64,17 @@ export function createServerPort(options: ServerPortOptions): ServerPort {
     *sessions() {
       for (const connection of server.connections()) yield connection.session;
     },
+    pubsub: {
+      channels: () => server.pubsub.channels(),
+      channelCount: () => server.pubsub.channelCount,
+      subscribers: (channel) => server.pubsub.subscribers(channel),
+      patternCount: () => server.pubsub.patternCount,
+      publish: (channel, message) => server.pubsub.deliver(channel, message),
+      leaveAll: ({ id }) => {
+        const connection = server.connection(id);
+        if (connection !== undefined) server.pubsub.leaveAll(connection);
+      },
+    },
     kill: (id) => {
       server.connection(id)?.kill();
     },

@@ -6,14 +6,17 @@ import type { AddressInfo, Server as NetServer, Socket } from "node:net";
 import type { Clock, Scheduler } from "../base/ports.ts";
 import type { Settings } from "../config/settings.ts";
 import { defaultDecoderLimits, RequestDecoder } from "../resp/decoder.ts";
-import type { ConnectionHost } from "./connection.ts";
+import type { ConnectionHost, OutputLimits } from "./connection.ts";
 import { Connection } from "./connection.ts";
 import { listenOn } from "./listen.ts";
+import { PubSub } from "./pubsub.ts";
 import { ClientSession } from "./session.ts";
 import { SlowLog } from "./slow-log.ts";
 import { Counters } from "./statistics.ts";
 
 const IDLE_SWEEP_MS = 1_000;
+
+const NO_LIMITS: OutputLimits = { outputBytesMax: 0, outputSoftBytesMax: 0, outputSoftSeconds: 0 };
 
 const TOO_MANY_CLIENTS = "-ERR max number of clients reached\r\n";
 
@@ -34,6 +37,7 @@ export type Dispatch = (args: readonly string[], connection: Connection) => void
 export class Server {
   readonly counters = new Counters();
   readonly slowLog: SlowLog;
+  readonly pubsub = new PubSub();
   readonly #clock: Clock;
   readonly #scheduler: Scheduler;
   readonly #settings: Settings;
@@ -50,6 +54,7 @@ export class Server {
   #flushScheduled = false;
   #stopping = false;
   #asker: Connection | null = null;
+  #subscriberLimits: OutputLimits = NO_LIMITS;
   #stopSweep: () => void = () => undefined;
 
   constructor(options: {
@@ -71,7 +76,7 @@ export class Server {
       slowLog: this.slowLog,
       nowMs: () => this.#clock.monotonicMs(),
       wallSeconds: () => Math.floor(this.#clock.wallMs() / 1000),
-      outputLimits: () => this.#settings.values,
+      outputLimits: (subscribed) => (subscribed ? this.#subscriberLimits : this.#settings.values),
       needsPassword: () => this.#settings.values.password !== "",
       dispatch: (args, connection) => {
         if (this.#dispatch !== null) this.#dispatch(args, connection);
@@ -80,6 +85,7 @@ export class Server {
         this.#wantsFlush(connection);
       },
       closed: (connection) => {
+        this.pubsub.leaveAll(connection);
         this.#connections.delete(connection.session.id);
       },
     };
@@ -238,7 +244,10 @@ export class Server {
       for (const connection of this.#connections.values()) {
         if (connection.closeIfOverLimit() || connection.closeIfOverdue()) continue;
         const idleMs = now - connection.session.lastCommandAtMs;
-        if (limitMs > 0 && idleMs > limitMs && connection.isIdle) connection.kill();
+        // A subscriber has nothing to say: as in Redis, that is no idle time.
+        if (limitMs > 0 && idleMs > limitMs && connection.isIdle && !connection.isSubscribed) {
+          connection.kill();
+        }
       }
       if (!this.#stopping) this.#scheduleSweep();
     });
@@ -250,6 +259,11 @@ export class Server {
     this.#decoderLimits.maxRequestBytes = values.queryBufferBytesMax;
     this.slowLog.thresholdMicroseconds = values.slowlogMicroseconds;
     this.slowLog.setLengthMax(values.slowlogEntriesMax);
+    this.#subscriberLimits = {
+      outputBytesMax: values.subscriberOutputBytesMax,
+      outputSoftBytesMax: values.subscriberOutputSoftBytesMax,
+      outputSoftSeconds: values.subscriberOutputSoftSeconds,
+    };
   }
 
   async #closeListeners(): Promise<void> {

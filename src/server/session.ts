@@ -18,6 +18,8 @@ export class ClientSession implements Session {
   noEvict = false;
   noTouch = false;
   replyMode: "on" | "off" | "skip" = "on";
+  channels = 0;
+  patterns = 0;
   inputBytes = 0;
   outputBytes = 0;
   commandsProcessed = 0;

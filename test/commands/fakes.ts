@@ -24,6 +24,8 @@ export function fakeSession(changes: Partial<FakeSession> = {}): FakeSession {
     noEvict: false,
     noTouch: false,
     replyMode: "on",
+    channels: 0,
+    patterns: 0,
     inputBytes: 11,
     outputBytes: 22,
     commandsProcessed: 3,
@@ -62,6 +64,14 @@ export function fakeServer(
     random: () => 5,
     groupOf: (key) => key.length % 8,
     sessions: () => sessions,
+    pubsub: {
+      channels: () => [],
+      channelCount: () => 0,
+      subscribers: () => 0,
+      patternCount: () => 0,
+      publish: () => 0,
+      leaveAll: () => undefined,
+    },
     kill: (id) => {
       killed.push(id);
     },

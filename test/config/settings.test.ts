@@ -17,7 +17,7 @@ suite("config/settings", (test) => {
       timeout: "0",
       "tcp-keepalive": "300",
       "proto-max-bulk-len": "536870912",
-      "client-output-buffer-limit": "normal 268435456 67108864 60",
+      "client-output-buffer-limit": "normal 268435456 67108864 60 pubsub 33554432 8388608 60",
       "slowlog-log-slower-than": "10000",
       "slowlog-max-len": "128",
       requirepass: "",
