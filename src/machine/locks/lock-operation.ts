@@ -134,7 +134,12 @@ export interface LockTicketOperation {
   readonly ticket: number;
 }
 
-/** The client of a waiting request has been told something else: it waits no more. Answers 1 or 0. */
+/**
+ * The client of a request is gone or has been told something else: the request waits no more, and what
+ * it was granted is given back as by LOCK.RELEASE, unless the owner has asked again since (any further
+ * LOCK.ACQUIRE of the holder makes the grant nobody's request: who was told of it may rely on it).
+ * Answers 1 when it waited or held, else 0. There is no outcome for a request that is withdrawn.
+ */
 export interface LockWithdrawOperation {
   readonly kind: "lock-withdraw";
   readonly session: string;
