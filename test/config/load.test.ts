@@ -166,6 +166,10 @@ suite("config/load", (test) => {
         { argv: ["--output-buffer-limit", "1mb"] },
         "output-buffer-soft-limit (64mb) is above output-buffer-limit (1mb) and would never count; lower the one or raise the other",
       ],
+      [
+        { argv: ["--pubsub-output-buffer-soft-limit", "33mb"] },
+        "pubsub-output-buffer-soft-limit (33mb) is above pubsub-output-buffer-limit (32mb) and would never count; lower the one or raise the other",
+      ],
     ];
     for (const [input, message] of cases) assert.is(complaint(input), message);
   });

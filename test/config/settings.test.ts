@@ -58,7 +58,7 @@ suite("config/settings", (test) => {
       ["requirepass", "p\xff"],
       ["loglevel", "verbose"],
       ["slowlog-log-slower-than", "-1"],
-      ["client-output-buffer-limit", "normal 1 2 3 normal 10mb 5mb 0"],
+      ["client-output-buffer-limit", "normal 1 2 3 PubSub 4mb 3mb 2 normal 10mb 5mb 0"],
     ]);
 
     assert.is(text, null);
@@ -72,6 +72,10 @@ suite("config/settings", (test) => {
     assert.equal(
       [values.outputBytesMax, values.outputSoftBytesMax, values.outputSoftSeconds],
       [10 * 1024 * 1024, 5 * 1024 * 1024, 0],
+    );
+    assert.is(
+      subject.parameters(1).get("client-output-buffer-limit"),
+      "normal 10485760 5242880 0 pubsub 4194304 3145728 2",
     );
     assert.is(subject.parameters(1).get("requirepass"), "p\xff");
     assert.is(subject.configuration.maxClients, 10_000);

@@ -3,10 +3,12 @@ import { connect, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
+import type { PushReply } from "../../src/base/reply.ts";
 import { OK } from "../../src/base/reply.ts";
 import { RequestDecoder } from "../../src/resp/decoder.ts";
-import type { ConnectionHost } from "../../src/server/connection.ts";
+import type { ConnectionHost, OutputLimits } from "../../src/server/connection.ts";
 import { Connection } from "../../src/server/connection.ts";
+import { Frame } from "../../src/server/pubsub.ts";
 import type { PendingReply } from "../../src/server/reply-queue.ts";
 import { ClientSession } from "../../src/server/session.ts";
 import { SlowLog } from "../../src/server/slow-log.ts";
@@ -25,7 +27,11 @@ interface Stage {
   needsPassword: boolean;
   /** Whether the replies are memory of their own. */
   fresh: boolean;
+  /** Of subscribers. */
+  limits: OutputLimits;
 }
+
+const NO_LIMITS: OutputLimits = { outputBytesMax: 0, outputSoftBytesMax: 0, outputSoftSeconds: 0 };
 
 /** A client, and the server's side of its connection. */
 async function withConnection(body: (stage: Stage) => Promise<void>): Promise<void> {
@@ -41,7 +47,7 @@ async function withConnection(body: (stage: Stage) => Promise<void>): Promise<vo
     slowLog,
     nowMs: () => performance.now(),
     wallSeconds: () => 0,
-    outputLimits: () => ({ outputBytesMax: 0, outputSoftBytesMax: 0, outputSoftSeconds: 0 }),
+    outputLimits: (subscribed) => (subscribed ? stage.limits : NO_LIMITS),
     needsPassword: () => stage.needsPassword,
     dispatch: (args, connection) => {
       stage.waiting.push(connection.defer(args, undefined, stage.fresh));
@@ -68,6 +74,7 @@ async function withConnection(body: (stage: Stage) => Promise<void>): Promise<vo
     slowLog,
     needsPassword: false,
     fresh: false,
+    limits: NO_LIMITS,
   };
   try {
     await body(stage);
@@ -173,6 +180,154 @@ suite(
           text,
           /^-LIMIT the reply is longer than the 67108864 bytes .*\r\n\$1\r\nv\r\n$/,
         );
+      });
+    });
+
+    const message = (text: string): Frame => new Frame(["message", "c", text]);
+    const confirmation = (name: string): PushReply => ({
+      kind: "push",
+      items: ["subscribe", name, 1],
+    });
+
+    for (const protocol of [2, 3] as const) {
+      const type = protocol === 2 ? "\\*" : ">";
+      const sent = (text: string): string =>
+        `${type}3 \\$7 message \\$1 c \\$${text.length} ${text} `;
+
+      test(`a message comes between replies, in RESP${protocol}`, async () => {
+        await withConnection(async ({ client, connection }) => {
+          let text = "";
+          client.on("data", (chunk) => (text += chunk.toString("latin1").replaceAll("\r\n", " ")));
+          connection.session.protocol = protocol;
+          connection.confirm([confirmation("c"), confirmation("d")], []);
+          connection.push(message("one"));
+          connection.reply(OK, []);
+          connection.push(message("two"));
+          const confirmed = (name: string): string => `${type}3 \\$9 subscribe \\$1 ${name} :1 `;
+          const expected = `^${confirmed("c")}${confirmed("d")}${sent("one")}\\+OK ${sent("two")}$`;
+          await until("messages", () => new RegExp(expected).test(text));
+        });
+      });
+
+      test(`a message stays behind its confirmation and other messages, in RESP${protocol}`, async () => {
+        await withConnection(async ({ client, connection, waiting }) => {
+          let text = "";
+          client.on("data", (chunk) => (text += chunk.toString("latin1").replaceAll("\r\n", " ")));
+          connection.session.protocol = protocol;
+          client.write(encodeCommand(["GET", "k"]));
+          await until("command", () => waiting.length === 1);
+          connection.confirm([confirmation("c")], []);
+          connection.push(message("one"));
+          client.write(encodeCommand(["GET", "l"]));
+          await until("command", () => waiting.length === 2);
+          connection.push(message("two"));
+          waiting[1]?.resolve("l");
+          waiting[0]?.resolve("k");
+          connection.push(message("three"));
+          const expected = `^\\$1 k ${type}3 \\$9 subscribe \\$1 c :1 ${sent("one")}\\$1 l ${sent("two")}${sent("three")}$`;
+          await until("messages", () => new RegExp(expected).test(text)).catch((error: unknown) => {
+            throw new Error(text, { cause: error });
+          });
+          assert.is(connection.pendingReplies, 0);
+        });
+      });
+    }
+
+    test("a command in work holds messages up in RESP2 only, where they pass for its reply", async () => {
+      for (const protocol of [2, 3] as const) {
+        await withConnection(async ({ client, connection, waiting }) => {
+          let text = "";
+          client.on("data", (chunk) => (text += chunk.toString("latin1")));
+          connection.session.protocol = protocol;
+          connection.confirm([confirmation("c")], []);
+          client.write(encodeCommand(["GET", "k"]));
+          await until("command", () => waiting.length === 1);
+          connection.push(message("one"));
+          if (protocol === 3) {
+            await until("message", () => text.endsWith("one\r\n"));
+          } else {
+            await sleep(50);
+            assert.not.ok(text.includes("one"));
+          }
+          waiting[0]?.resolve("k");
+          const last = protocol === 3 ? "$1\r\nk\r\n" : "one\r\n";
+          await until("rest", () => text.endsWith(last));
+        });
+      }
+    });
+
+    test("CLIENT REPLY silences neither messages nor confirmations; SKIP is used up", async () => {
+      await withConnection(async ({ client, connection, waiting }) => {
+        let text = "";
+        client.on("data", (chunk) => (text += chunk.toString("latin1")));
+        const { session } = connection;
+        session.replyMode = "skip";
+        connection.confirm([confirmation("c")], []);
+        assert.is(session.replyMode, "on");
+        session.replyMode = "off";
+        client.write(encodeCommand(["GET", "k"]));
+        await until("command", () => waiting.length === 1);
+        connection.confirm([confirmation("d")], []);
+        connection.push(message("one"));
+        waiting[0]?.resolve("k");
+        const count = (): number => text.split("*3\r\n").length - 1;
+        await until("frames", () => count() === 3);
+        assert.not.ok(text.includes("$1\r\nk"));
+      });
+    });
+
+    test("a subscriber that does not read is disconnected past the hard limit, also in one turn", async () => {
+      for (const behindReply of [false, true]) {
+        await withConnection(async (stage) => {
+          const { client, connection, waiting } = stage;
+          stage.limits = { ...NO_LIMITS, outputBytesMax: 8 * MB };
+          connection.session.channels = 1;
+          client.pause();
+          if (behindReply) {
+            client.write(encodeCommand(["GET", "k"]));
+            await until("command", () => waiting.length === 1);
+          }
+          let isClosed = false;
+          client.on("close", () => (isClosed = true));
+          client.on("end", () => (isClosed = true));
+          const frame = message("x".repeat(MB));
+          let pushed = 0;
+          let held = 0;
+          for (; pushed < 100; pushed += 1) {
+            connection.push(frame);
+            held = Math.max(held, connection.bufferedBytes);
+          }
+          assert.ok(held <= 10 * MB, String(held));
+          client.resume();
+          await until("end", () => isClosed);
+        });
+      }
+    });
+
+    test("a subscriber may not owe more than the soft limit for long", async () => {
+      await withConnection(async (stage) => {
+        const { client, connection } = stage;
+        stage.limits = { ...NO_LIMITS, outputSoftBytesMax: 4 * MB, outputSoftSeconds: 0.2 };
+        connection.session.channels = 1;
+        client.pause();
+        for (let pushed = 0; pushed < 12; pushed += 1) connection.push(message("x".repeat(MB)));
+        assert.not.ok(connection.closeIfOverLimit());
+        await sleep(300);
+        assert.ok(connection.closeIfOverLimit());
+      });
+    });
+
+    test("a connection that ends is sent no more messages", async () => {
+      await withConnection(async ({ client, connection }) => {
+        let text = "";
+        client.on("data", (chunk) => (text += chunk.toString("latin1")));
+        connection.reply(OK, []);
+        connection.end();
+        connection.push(message("one"));
+        let isEnded = false;
+        client.on("end", () => (isEnded = true));
+        await until("end", () => isEnded);
+        assert.is(text, "+OK\r\n");
       });
     });
 

@@ -232,7 +232,8 @@ suite("server/pubsub", (test) => {
             pair.who === who && pair.pattern === pattern;
           if (verb.endsWith("unsubscribe")) {
             pairs = pairs.filter(
-              (pair) => !isMine(pair) || (names.length > 0 && !names.some((left) => left === pair.name)),
+              (pair) =>
+                !isMine(pair) || (names.length > 0 && !names.some((left) => left === pair.name)),
             );
           } else {
             if (names.length === 0) continue;
