@@ -47,6 +47,14 @@ export function notWhileSubscribed(name: string): ErrorReply {
   );
 }
 
+/**
+ * Whether a pattern matches the name of a channel. As in Redis, `*` alone matches the empty name
+ * among keys, but not among channels.
+ */
+export function matchesChannel(pattern: string, channel: string): boolean {
+  return channel === "" ? pattern === "" : matchesGlob(pattern, channel);
+}
+
 /** Whether messages and replies could not be told apart: RESP2, and subscribed to something. */
 export function isRestricted(session: Session): boolean {
   return session.protocol === 2 && session.channels + session.patterns > 0;
@@ -101,7 +109,7 @@ function planChannels(args: readonly string[], server: ServerPort): Plan {
   if (error !== null) return answer(error);
   const found: string[] = [];
   for (const channel of server.pubsub.channels()) {
-    if (matchesGlob(pattern, channel)) found.push(channel);
+    if (matchesChannel(pattern, channel)) found.push(channel);
   }
   return answer(found);
 }

@@ -15,7 +15,7 @@ import {
 import type { ErrorReply, PushReply } from "../base/reply.ts";
 import { errorReply } from "../base/reply.ts";
 import type { SubscriptionPlan } from "../commands/contract.ts";
-import { matchesGlob } from "../machine/keyspace/glob.ts";
+import { matchesChannel } from "../commands/pubsub.ts";
 import type { Protocol } from "../resp/encoder.ts";
 import { encodeReply } from "../resp/encoder.ts";
 
@@ -135,7 +135,7 @@ export class PubSub {
       receivers += send(subscribers, new Frame(["message", channel, message]));
     }
     for (const [pattern, listeners] of this.#patterns) {
-      if (!matchesGlob(pattern, channel)) continue;
+      if (!matchesChannel(pattern, channel)) continue;
       message ??= makeMessage();
       receivers += send(listeners, new Frame(["pmessage", pattern, channel, message]));
     }

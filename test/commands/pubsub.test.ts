@@ -8,6 +8,7 @@ import {
   VALUE_BYTES_MAX,
 } from "../../src/base/limits.ts";
 import type { PubSubPort } from "../../src/commands/contract.ts";
+import { matchesChannel } from "../../src/commands/pubsub.ts";
 import { suite } from "../support/suite.ts";
 import type { FakeServer } from "./fakes.ts";
 import { fakeServer, fakeSession, plan, replyOf, textOf } from "./fakes.ts";
@@ -151,6 +152,14 @@ suite("commands/pubsub", (test) => {
       );
     }
     assert.is(plan("unsubscribe a b", fakeSession(full)).kind, "subscription");
+  });
+
+  test("no pattern but the empty one matches the channel without a name", () => {
+    assert.not(matchesChannel("*", ""));
+    assert.not(matchesChannel("?", ""));
+    assert.ok(matchesChannel("", ""));
+    assert.ok(matchesChannel("*", "\0"));
+    assert.not(matchesChannel("", "a"));
   });
 
   test("PUBSUB tells of channels, subscribers and patterns", () => {

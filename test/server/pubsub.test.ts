@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { PATTERNS_MAX, SUBSCRIPTIONS_BYTES_MAX } from "../../src/base/limits.ts";
 import type { Reply } from "../../src/base/reply.ts";
 import type { SubscriptionPlan } from "../../src/commands/contract.ts";
-import { matchesGlob } from "../../src/machine/keyspace/glob.ts";
+import { matchesChannel } from "../../src/commands/pubsub.ts";
 import type { Frame, Subscriber } from "../../src/server/pubsub.ts";
 import { PubSub } from "../../src/server/pubsub.ts";
 import { suite } from "../support/suite.ts";
@@ -214,7 +214,7 @@ suite("server/pubsub", (test) => {
           if (verb === "publish") {
             const channel = names[0] ?? "a";
             const expected = pairs.filter((pair) =>
-              pair.pattern ? matchesGlob(pair.name, channel) : pair.name === channel,
+              pair.pattern ? matchesChannel(pair.name, channel) : pair.name === channel,
             );
             assert.is(pubsub.deliver(channel, "m"), expected.length);
             for (const [index, other] of listeners.entries()) {
