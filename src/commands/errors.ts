@@ -5,7 +5,7 @@
  * Redis's own, to the letter. When you add a code: a row in {@link ERROR_CODES}; a test compares
  * the rows with the README's table and asks each to be returned by some test.
  */
-import { REPLY_BYTES_MAX } from "../base/limits.ts";
+import { LOCK_KEYS_MAX, LOCK_WAIT_MS_MAX, REPLY_BYTES_MAX } from "../base/limits.ts";
 import type { ErrorReply } from "../base/reply.ts";
 import { errorReply } from "../base/reply.ts";
 
@@ -31,9 +31,10 @@ export const ERROR_CODES: readonly ErrorCode[] = [
   },
   {
     code: "WRONGTYPE",
-    meaning: "The key holds a value of another type than the command works on.",
-    retry: "never",
-    advice: "Use another key, or delete this one first.",
+    meaning:
+      "The key is a lock with several holders and the command is for strings, or it counts permits and the request does not, or the reverse.",
+    retry: "after-change",
+    advice: "Use another key, or wait until the lock is free.",
   },
   {
     code: "NOAUTH",
@@ -70,6 +71,25 @@ export const ERROR_CODES: readonly ErrorCode[] = [
     meaning: "There is no script to kill.",
     retry: "never",
     advice: "None needed: a script that passes its bounds ends by itself, without effects.",
+  },
+  {
+    code: "QUEUEFULL",
+    meaning: "As many requests wait for the lock as may.",
+    retry: "safe",
+    advice: "Retry after a pause, or raise the lock's MAXWAITERS with LOCK.SETOPTIONS.",
+  },
+  {
+    code: "DEADLOCK",
+    meaning:
+      "The owner would wait for itself: it waits for an owner that waits for it, as the text shows.",
+    retry: "after-change",
+    advice: "Release the locks that the owner holds, then acquire them again in one order for all.",
+  },
+  {
+    code: "LIMITDIFFERS",
+    meaning: "PERMITS n OF m names another limit m than the lock goes by.",
+    retry: "after-change",
+    advice: "Name the same limit in all clients; LOCK.SETOPTIONS … LIMIT changes it for good.",
   },
   {
     code: "CROSSSLOT",
@@ -150,6 +170,76 @@ export function wrongArity(name: string): ErrorReply {
 /** A lease of zero, below zero, or past all bounds. */
 export function invalidExpireTime(name: string): ErrorReply {
   return errorReply(`ERR invalid expire time in '${name}' command`);
+}
+
+/** Redis's texts for a WAIT, the last one with the bound. */
+export const TIMEOUT_NOT_AN_INTEGER = errorReply("ERR timeout is not an integer or out of range");
+export const TIMEOUT_NEGATIVE = errorReply("ERR timeout is negative");
+export const TIMEOUT_TOO_LONG = errorReply(
+  `ERR timeout is out of range: at most ${LOCK_WAIT_MS_MAX} ms (24 days), then ask again`,
+);
+
+/** Two clients with an empty name would share every lock. */
+export const EMPTY_OWNER = errorReply(
+  "ERR the owner is empty; give each client a name of its own, such as a random UUID",
+);
+
+/** A number that is one, but not between its bounds. */
+export function outOfBounds(what: string, least: number, most: number): ErrorReply {
+  return errorReply(`ERR ${what} has to be from ${least} to ${most}`);
+}
+
+/** PERMITS n OF m with n above m. */
+export function permitsAboveLimit(permits: number, limit: number): ErrorReply {
+  return errorReply(
+    `ERR ${permits} permits of ${limit} can never be granted; ask for ${limit} at most`,
+  );
+}
+
+/** LOCK.ACQUIREALL. Redis's texts where it has them. */
+export const NO_KEYS_GIVEN = errorReply("ERR numkeys should be greater than 0");
+export const TOO_FEW_ARGUMENTS_FOR_KEYS = errorReply(
+  "ERR Number of keys can't be greater than number of args",
+);
+export const TOO_MANY_LOCKS = errorReply(
+  `LIMIT a request for more than ${LOCK_KEYS_MAX} locks at once; ask for a lock that stands for all of them`,
+);
+
+/** How much of an argument that is not what it should be is repeated: enough to find it. */
+const SHOWN_BYTES = 64;
+
+/** A ticket of another form than those that LOCK.ACQUIRE answers. */
+export function notATicket(text: string): ErrorReply {
+  return quotingError(
+    "ERR a ticket is what LOCK.ACQUIRE answers with ASYNC, such as 3-1207, not '",
+    text.slice(0, SHOWN_BYTES),
+    "'",
+  );
+}
+
+/** A fencing token of another form than those of this server. */
+export function notAToken(text: string): ErrorReply {
+  return quotingError(
+    "ERR a token is a whole number as LOCK.ACQUIRE answers it, such as 1207, not '",
+    text.slice(0, SHOWN_BYTES),
+    "'",
+  );
+}
+
+/** LOCK.SESSION RESUME with something else than an id. */
+export function notASession(text: string): ErrorReply {
+  return quotingError(
+    "ERR a session is what LOCK.SESSION answers, 32 hexadecimal digits, not '",
+    text.slice(0, SHOWN_BYTES),
+    "'",
+  );
+}
+
+/** An option that needs a connection. */
+export function notInScripts(option: string): ErrorReply {
+  return errorReply(
+    `ERR ${option} is not allowed from script: it needs a connection; call LOCK.ACQUIRE outside of the script`,
+  );
 }
 
 /** A container command that has no such subcommand. */

@@ -1,40 +1,16 @@
-/**
- * SCAN, KEYS, RANDOMKEY, DBSIZE: the keys of all groups.
- *
- * SCAN goes through one group after the other. Its cursor is the row to go on after and the group,
- * `row * GROUPS_MAX + group`, so that it means the same on every node and after a restart; it is 0 only
- * at the beginning and at the end, since every later group and every later row is above 0.
- */
-import type { GroupId } from "../base/ids.ts";
-import { GROUPS_MAX } from "../base/limits.ts";
+/** SCAN, KEYS, RANDOMKEY, DBSIZE: the keys of all groups. */
 import type { Reply } from "../base/reply.ts";
-import { errorReply } from "../base/reply.ts";
 import type { ScanOperation } from "../machine/operation.ts";
 import { isWord, parseInteger } from "./arguments.ts";
 import type { CommandSpec, Plan } from "./contract.ts";
+import { END_OF_CURSOR, finishPage, parseCursor } from "./cursor.ts";
 import { NOT_AN_INTEGER, SYNTAX_ERROR } from "./errors.ts";
 import { answer, firstError, inScript, mergeSum } from "./plans.ts";
 import { NO_KEYS } from "./spec.ts";
 
-/** Groups a cursor can name. */
-const CURSOR_GROUPS = BigInt(GROUPS_MAX);
-
-const UINT64 = 2n ** 64n;
-
 /** Keys looked at in one step without COUNT, and the most that one step may be asked for. */
 const COUNT_DEFAULT = 10;
 const COUNT_MAX = 2 ** 31 - 1;
-
-/** As C's `strtoul` reads it, on which Redis relies: a sign wraps around, a zero byte ends it. */
-function parseCursor(argument: string): bigint | null {
-  const [text = ""] = argument.split("\0", 1);
-  if (!/^[+-]?[0-9]*$/.test(text) || text.length > 40) return null;
-  const digits = text.replace(/^[+-]/, "");
-  if (digits === "") return text === "" ? 0n : null;
-  const value = BigInt(digits);
-  if (value >= UINT64) return null;
-  return text.startsWith("-") ? (UINT64 - value) % UINT64 : value;
-}
 
 interface Filters {
   readonly count: number;
@@ -67,36 +43,21 @@ function parseFilters(args: readonly string[]): Filters | Reply {
 }
 
 function planScan(args: readonly string[], db: number, groups: number): Plan {
-  const cursor = parseCursor(args[1] ?? "");
-  if (cursor === null) return answer(errorReply("ERR invalid cursor"));
+  const place = parseCursor(args[1] ?? "", groups);
+  if (place !== null && "kind" in place) return answer(place);
   const filters = parseFilters(args);
   if (filters === null || typeof filters !== "object" || !("count" in filters)) {
     return answer(filters);
   }
-  const group = Number(cursor % CURSOR_GROUPS);
-  const row = cursor / CURSOR_GROUPS;
-  // A cursor that this server never gave: there is nothing behind it.
-  if (group >= groups || row > BigInt(Number.MAX_SAFE_INTEGER)) return answer(["0", []]);
-  const operation: ScanOperation = {
-    kind: "scan",
-    db,
-    cursor: Number(row),
-    ...filters,
-  };
+  if (place === null) return answer(END_OF_CURSOR);
+  const { group, row } = place;
+  const operation: ScanOperation = { kind: "scan", db, cursor: row, ...filters };
   return {
     kind: "group",
     group,
     operation,
-    finish: (reply) => finishScan(reply, group, groups),
+    finish: (reply) => finishPage(reply, group, groups),
   };
-}
-
-function finishScan(reply: Reply, group: GroupId, groups: number): Reply {
-  if (!Array.isArray(reply)) return reply;
-  const [next, keys] = reply as readonly Reply[];
-  const row = typeof next === "number" ? next : 0;
-  if (row !== 0) return [String(BigInt(row) * CURSOR_GROUPS + BigInt(group)), keys ?? []];
-  return [group + 1 < groups ? String(group + 1) : "0", keys ?? []];
 }
 
 function planKeys(args: readonly string[], db: number): Plan {

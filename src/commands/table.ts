@@ -31,7 +31,18 @@ import { authSpec, helloSpec, needsPassword } from "./hello.ts";
 import { appendSpec, decrSpec, decrbySpec, incrSpec, incrbySpec } from "./increment.ts";
 import { infoSpec } from "./info.ts";
 import { copySpec, existsSpec, renameSpec, renamenxSpec, touchSpec, typeSpec } from "./keys.ts";
-import { lockInfoSpec, lockTokenSpec } from "./lock.ts";
+import { lockAcquireAllSpec } from "./lock-acquire-all.ts";
+import { lockAcquireSpec } from "./lock-acquire.ts";
+import { lockBreakSpec, lockRevokeSpec } from "./lock-break.ts";
+import { lockDeadlocksSpec } from "./lock-deadlocks.ts";
+import { lockHelpSpec } from "./lock-help.ts";
+import { lockListSpec } from "./lock-list.ts";
+import { lockCheckSpec, lockInfoSpec, lockQueueSpec, lockTokenSpec } from "./lock-look.ts";
+import { lockGetOptionsSpec, lockSetOptionsSpec } from "./lock-options.ts";
+import { lockReleaseSpec, lockRenewSpec } from "./lock-release.ts";
+import { lockSessionSpec } from "./lock-session.ts";
+import { lockCancelSpec, lockTicketSpec } from "./lock-ticket.ts";
+import { lockWatchSpec } from "./lock-watch.ts";
 import { msetSpec, msetnxSpec } from "./mset.ts";
 import { objectSpec } from "./object.ts";
 import { limitError, scriptCallError } from "./operation-limits.ts";
@@ -112,8 +123,25 @@ export const ALL: readonly CommandSpec[] = [
   objectSpec,
   waitSpec,
   waitaofSpec,
+  lockAcquireSpec,
+  lockAcquireAllSpec,
+  lockBreakSpec,
+  lockCancelSpec,
+  lockCheckSpec,
+  lockDeadlocksSpec,
+  lockGetOptionsSpec,
+  lockHelpSpec,
   lockInfoSpec,
+  lockListSpec,
+  lockQueueSpec,
+  lockReleaseSpec,
+  lockRenewSpec,
+  lockRevokeSpec,
+  lockSessionSpec,
+  lockSetOptionsSpec,
+  lockTicketSpec,
   lockTokenSpec,
+  lockWatchSpec,
   evalSpec,
   evalshaSpec,
   evalRoSpec,
