@@ -328,6 +328,36 @@ export const LOCK_LIST_COUNT_DEFAULT = 100;
 /** The most locks that one LOCK.LIST looks at: some milliseconds in which others wait. */
 export const LOCK_LIST_COUNT_MAX = 10_000;
 
+/**
+ * Requests for locks of the clients of one node that wait for their turn; past it clients are told to
+ * retry or to ask another node. Each takes half a kilobyte here beside its place in the queue.
+ */
+export const LOCK_REQUESTS_MAX = 200_000;
+
+/** Those of one connection: as many as its pipeline takes. */
+export const LOCK_REQUESTS_CONNECTION_MAX = 10_000;
+
+/**
+ * Ended sessions and withdrawn requests that a node has not got through to their groups yet, while
+ * those have no leader; past it no session is begun, as nobody could promise its end.
+ */
+export const LOCK_CHORES_MAX = 400_000;
+
+/** LOCK.WATCH and LOCK.TICKET that wait at one node. */
+export const LOCK_WATCHERS_MAX = 100_000;
+
+/**
+ * Locks of a group whose newest change a node remembers, oldest forgotten first. A LOCK.WATCH that asks
+ * from an earlier version is answered at once, which it may always be.
+ */
+export const LOCK_CHANGES_KEPT_MAX = 16_384;
+
+/**
+ * Edges of one group that one look for deadlocks takes: some milliseconds in which others wait. Cycles
+ * among more are found as queues become shorter.
+ */
+export const LOCK_EDGES_LOOKED_MAX = 20_000;
+
 /** Edges that LOCK.DEADLOCKS answers of one group: more would tell nobody anything. */
 export const LOCK_EDGES_SHOWN_MAX = 1_000;
 
@@ -363,6 +393,12 @@ export const SUBSCRIPTIONS_BYTES_MAX = 128 * 1024 * 1024;
  * 50 ns a time for short ones, and everybody waits for it.
  */
 export const PATTERNS_MAX = 4_096;
+
+/**
+ * Bytes that a node's clients may publish to other nodes in one tick, counted once for each node. At
+ * 50 ms a tick some 80 MB a second: they share the links with the groups' consensus.
+ */
+export const PUBLISHED_BYTES_PER_TICK_MAX = 4 * 1024 * 1024;
 
 // --- requests on the wire ------------------------------------------------------------------------
 

@@ -150,6 +150,8 @@ export interface Session {
   noTouch: boolean;
   /** CLIENT REPLY: `skip` silences the next command only. */
   replyMode: "on" | "off" | "skip";
+  /** It waits for a lock, or for news of one. */
+  readonly blocked: boolean;
   /** How many channels, and how many patterns, it is subscribed to. */
   readonly channels: number;
   readonly patterns: number;
@@ -208,10 +210,36 @@ export interface PubSubPort {
   subscribers(channel: string): number;
   /** Patterns that differ. */
   patternCount(): number;
-  /** Tells every subscriber, those of other nodes too; answers how many of this node heard it. */
-  publish(channel: string, message: string): number;
+  /**
+   * Tells every subscriber, those of other nodes too; answers how many of this node heard it, or null
+   * where the nodes have no room for it now and nobody was told.
+   */
+  publish(channel: string, message: string): number | null;
   /** Ends all subscriptions of a connection, without a word to it. */
   leaveAll(session: Session): void;
+}
+
+/** What locks mean to connections, for CLIENT UNBLOCK, RESET and INFO. */
+export interface LockPort {
+  /** Ends the wait of the connection with this id, with nil or with an error; false when it does not wait. */
+  unblock(id: number, how: "timeout" | "error"): boolean;
+  /** Ends the session of a connection as its close would. */
+  endSession(session: Session): void;
+  statistics(): LockStatistics;
+}
+
+/** Figures for INFO, as of now. */
+export interface LockStatistics {
+  /** Requests of this node's clients that wait for their turn. */
+  readonly requests: number;
+  /** LOCK.WATCH and LOCK.TICKET of this node's clients that wait for news. */
+  readonly watchers: number;
+  /** Sessions of this node's clients. */
+  readonly sessions: number;
+  /** Ended sessions and withdrawn requests that the groups were not told of yet. */
+  readonly chores: number;
+  /** Requests of all nodes that wait, as far as this node has applied. */
+  readonly waiters: number;
 }
 
 /** What server commands may ask of the running node. */
@@ -232,6 +260,7 @@ export interface ServerPort {
   groupOf(key: string): GroupId;
   sessions(): Iterable<Session>;
   readonly pubsub: PubSubPort;
+  readonly locks: LockPort;
   /** Closes a connection once its replies so far are written. */
   kill(id: number): void;
   statistics(): ServerStatistics;

@@ -25,6 +25,10 @@ const RESERVED_CHANNEL = errorReply(
   `ERR channels that begin with ${LOCK_CHANNEL_PREFIX} carry what the server tells of its locks; publish to another channel`,
 );
 
+const TOO_MUCH_PUBLISHED = errorReply(
+  "TRYAGAIN more is being published than this node may send to the others; nobody was told",
+);
+
 const TOO_MANY_SUBSCRIPTIONS = errorReply(
   `LIMIT a connection has at most ${CONNECTION_SUBSCRIPTIONS_MAX} subscriptions; unsubscribe from some, subscribe to a pattern, or use a second connection`,
 );
@@ -90,7 +94,7 @@ function planPublish(args: readonly string[], server: ServerPort): Plan {
     return answer(overLimit("a message", message.length, VALUE_BYTES_MAX));
   }
   if (channel.startsWith(LOCK_CHANNEL_PREFIX)) return answer(RESERVED_CHANNEL);
-  return answer(server.pubsub.publish(channel, message));
+  return answer(server.pubsub.publish(channel, message) ?? TOO_MUCH_PUBLISHED);
 }
 
 function channelError({ length }: string): ErrorReply | null {

@@ -117,6 +117,9 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
       onEvent: (event) => {
         logEvent(log, event);
       },
+      onPublished: (channel, message) => {
+        server.pubsub.deliver(channel, message);
+      },
       compiles: (sha, body) => scripts.compile(sha, body) === null,
     });
     recoverGroups(replica, { configuration, folder, machine, members });

@@ -6,6 +6,7 @@ import type { PaxosMessage } from "../paxos/messages.ts";
 import { decodePeerBody } from "../wire/peer-codec.ts";
 import type { ForwardMessage, PeerMessage } from "../wire/peer-messages.ts";
 import type { Admin } from "./admin.ts";
+import type { Broadcast } from "./broadcast.ts";
 import type { ReplicaContext } from "./context.ts";
 import type { DiskQueue } from "./disk-queue.ts";
 import type { GroupReplica } from "./group-replica.ts";
@@ -21,6 +22,7 @@ export interface InboxParts {
   readonly sender: SnapshotSender;
   readonly receiver: SnapshotReceiver;
   readonly admin: Admin;
+  readonly broadcast: Broadcast;
   readonly isStopping: () => boolean;
   readonly onEvent: (event: ReplicaEvent) => void;
 }
@@ -46,7 +48,7 @@ export class Inbox {
   }
 
   #take(from: NodeId, message: PeerMessage): void {
-    const { sender, receiver, admin, isStopping } = this.#parts;
+    const { sender, receiver, admin, broadcast, isStopping } = this.#parts;
     switch (message.kind) {
       case "paxos":
       case "forward":
@@ -65,6 +67,9 @@ export class Inbox {
         return;
       case "admin-reply":
         admin.replied(from, message);
+        return;
+      case "publish":
+        broadcast.received(message);
         return;
       default:
         unreachable(message);

@@ -31,6 +31,10 @@ export interface ReplicaTimings {
   readonly stopHandoverMs?: Millis;
   /** A snapshot transfer without progress is given up after this. Default 5000. */
   readonly snapshotPatienceMs?: Millis;
+  /** How long the session of a closed connection lives on. Default 1000. */
+  readonly sessionGraceMs?: Millis;
+  /** Silence of a node after which the sessions of its clients end. Default 5000. */
+  readonly sessionTimeoutMs?: Millis;
   /** How long a PAXOS command waits for the nodes it needs. Default 5000. */
   readonly adminTimeoutMs?: Millis;
 }
@@ -47,6 +51,8 @@ export const DEFAULT_TIMINGS: Required<ReplicaTimings> = {
   handbackIntervalMs: 500,
   stopHandoverMs: 3_000,
   snapshotPatienceMs: 5_000,
+  sessionGraceMs: 1_000,
+  sessionTimeoutMs: 5_000,
   adminTimeoutMs: 5_000,
 };
 
@@ -69,12 +75,16 @@ export interface ReplicaOptions {
   readonly keptSlots?: number;
   /** An empty state for a group, for a snapshot to be put into. */
   readonly newMachine: (group: GroupId) => Machine;
+  /** A new session's id: 128 random bits as 32 hexadecimal digits. */
+  readonly newSessionId: () => string;
   /** Called after answers were given, so that connections can be written once. */
   readonly onAnswered: () => void;
   /** Told when the disk begins to fail (`reason`) and when it works again (null). */
   readonly onStorage: (reason: Error | null) => void;
   /** Told what a person who follows the log should know. */
   readonly onEvent?: (event: ReplicaEvent) => void;
+  /** Told what a client of another node has published. */
+  readonly onPublished?: (channel: string, message: string) => void;
   /** Whether a script is Lua: one that is not will never be known. */
   readonly compiles: (sha: string, body: string) => boolean;
 }

@@ -129,6 +129,8 @@ function estimate(message: PeerMessage): number {
       for (const row of message.rows) bytes += row.bytes.length + SMALL;
       return bytes;
     }
+    case "publish":
+      return message.channel.length + message.message.length + SMALL;
     case "snapshot-request":
     case "snapshot-ack":
     case "admin":

@@ -31,6 +31,7 @@ import type { EvalOperation, Operation } from "../machine/operation.ts";
 import type { PeerMessage } from "../wire/peer-messages.ts";
 import { Admin } from "./admin.ts";
 import type { ReplySink } from "./batch.ts";
+import { Broadcast } from "./broadcast.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import type { ReplicaContext } from "./context.ts";
 import { DiskQueue } from "./disk-queue.ts";
@@ -83,6 +84,7 @@ export class Replica {
   readonly #sender: SnapshotSender;
   readonly #receiver: SnapshotReceiver;
   readonly #admin: Admin;
+  readonly #broadcast: Broadcast;
   readonly #inbox: Inbox;
   readonly #turns: Turns;
   readonly #ticker: Ticker;
@@ -161,6 +163,10 @@ export class Replica {
       leadership: this.#leadership,
       status: () => this.status(),
     });
+    this.#broadcast = new Broadcast(this.#context, {
+      members: () => this.#groups[0]?.members ?? [],
+      onPublished: options.onPublished ?? (() => undefined),
+    });
     const shared = {
       disk: this.#disk,
       receiver: this.#receiver,
@@ -172,6 +178,7 @@ export class Replica {
       groups: this.#groups,
       sender: this.#sender,
       admin: this.#admin,
+      broadcast: this.#broadcast,
     });
     this.#turns.connect({
       ...shared,
@@ -342,6 +349,11 @@ export class Replica {
   /** The body of a script, as far as this node knows it. */
   scriptBody(sha: string): string | null {
     return this.#scripts.body(sha);
+  }
+
+  /** Sends what a client has published to the other nodes; false where that is too much now. */
+  publish(channel: string, message: string): boolean {
+    return this.#broadcast.publish(channel, message);
   }
 
   // ── other nodes ───────────────────────────────────────────────────────────────────────────────

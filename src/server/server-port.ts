@@ -69,7 +69,8 @@ export function createServerPort(options: ServerPortOptions): ServerPort {
       channelCount: () => server.pubsub.channelCount,
       subscribers: (channel) => server.pubsub.subscribers(channel),
       patternCount: () => server.pubsub.patternCount,
-      publish: (channel, message) => server.pubsub.deliver(channel, message),
+      publish: (channel, message) =>
+        replica.publish(channel, message) ? server.pubsub.deliver(channel, message) : null,
       leaveAll: ({ id }) => {
         const connection = server.connection(id);
         if (connection !== undefined) server.pubsub.leaveAll(connection);

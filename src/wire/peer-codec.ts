@@ -16,6 +16,7 @@
  * snapshot-ack     = group  transfer:varint  index:varint
  * admin            = id:varint  count:varint  text × count
  * admin-reply      = id:varint  reply
+ * publish          = channel:text  message:text
  * ```
  * A group is a varint; behind is how far the floor lies below the sequence; a gap is the number of
  * row ids between a row and the one before.
@@ -30,7 +31,12 @@
 import { assert } from "../base/assert.ts";
 import type { ByteWriter } from "../base/bytes.ts";
 import { ByteReader } from "../base/bytes.ts";
-import { GROUPS_MAX, PEER_BODY_MESSAGES_MAX } from "../base/limits.ts";
+import {
+  CHANNEL_BYTES_MAX,
+  GROUPS_MAX,
+  PEER_BODY_MESSAGES_MAX,
+  VALUE_BYTES_MAX,
+} from "../base/limits.ts";
 import type { GroupId } from "../base/ids.ts";
 import { isWrite } from "../machine/operation.ts";
 import { readPaxosMessage, writePaxosMessage } from "./consensus-codec.ts";
@@ -200,6 +206,19 @@ const ROWS: {
     },
     read(reader) {
       return { kind: "admin-reply", id: reader.varint(), reply: readReply(reader) };
+    },
+  },
+  publish: {
+    code: 9,
+    write(writer, { channel, message }) {
+      writer.text(channel);
+      writer.text(message);
+    },
+    read(reader) {
+      const channel = reader.text();
+      const message = reader.text();
+      if (channel.length > CHANNEL_BYTES_MAX || message.length > VALUE_BYTES_MAX) reader.fail();
+      return { kind: "publish", channel, message };
     },
   },
 };

@@ -109,6 +109,14 @@ export interface AdminReplyMessage {
   readonly reply: Reply;
 }
 
+/** What a client has published, for the subscribers of another node. */
+export interface PublishMessage {
+  readonly kind: "publish";
+  /** Both one character per byte. */
+  readonly channel: string;
+  readonly message: string;
+}
+
 export type PeerMessage =
   | ConsensusMessage
   | ForwardMessage
@@ -117,4 +125,5 @@ export type PeerMessage =
   | SnapshotChunkMessage
   | SnapshotAckMessage
   | AdminMessage
-  | AdminReplyMessage;
+  | AdminReplyMessage
+  | PublishMessage;

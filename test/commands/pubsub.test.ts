@@ -124,6 +124,15 @@ suite("commands/pubsub", (test) => {
     ]);
   });
 
+  test("PUBLISH is refused, to be tried again, where nodes have no room for the message", () => {
+    const { pubsub } = withChannels(SOME);
+    const server = fakeServer({ pubsub: { ...pubsub, publish: () => null } });
+    assert.match(
+      String(textOf(replyOf("publish a x", fakeSession(), server))),
+      /^TRYAGAIN .*nobody/,
+    );
+  });
+
   test("names, patterns, messages and the subscriptions of a connection are bounded", () => {
     const server = withChannels(SOME);
     const error = (...args: readonly string[]): string =>

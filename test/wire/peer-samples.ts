@@ -98,6 +98,7 @@ const peerFields: { readonly [Kind in PeerMessage["kind"]]: Fields } = {
   "snapshot-ack": { group, transfer: sequence, index: counted },
   admin: { id: sequence, args: fc.array(text, { maxLength: 4 }) },
   "admin-reply": { id: sequence, reply },
+  publish: { channel: text, message: text },
 };
 
 /** All kinds of peer message. */
@@ -239,4 +240,5 @@ export const goldenBody: readonly PeerMessage[] = [
   { kind: "snapshot-ack", group: 2, transfer: 9, index: 1 },
   { kind: "admin", id: 12, args: ["HANDOVER", "3", ""] },
   { kind: "admin-reply", id: 12, reply: { kind: "status", text: "OK" } },
+  { kind: "publish", channel: "news", message: "\xff\0" },
 ];
