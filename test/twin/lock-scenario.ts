@@ -101,8 +101,6 @@ export class World {
   }
 }
 
-export const MAKER_COUNT = 34;
-
 function key(choices: Choices): { db: number; key: string } {
   return { db: choices.chance(12) ? 1 : 0, key: choices.pick(KEYS) };
 }
@@ -151,6 +149,17 @@ function acquire(mode: LockMode): Maker {
       claimMs: async ? choices.pick([20, 5, 100]) : 0,
     };
   };
+}
+
+/** A key and one who holds it, mostly; at times any key and any owner. */
+function someHolder(
+  world: World,
+  choices: Choices,
+): { where: { db: number; key: string }; owner: string } {
+  const found = choices.pick([...world.twin.state.keys, undefined]);
+  const owner = choices.pick([...(found?.holders ?? []), undefined])?.owner;
+  const where = found === undefined ? key(choices) : { db: found.db, key: found.key };
+  return { where, owner: owner ?? choices.pick(OWNERS) };
 }
 
 /** The token of a present holder, one that nobody has, or none. */
@@ -211,16 +220,19 @@ function script(world: World, choices: Choices): Operation {
 }
 
 function release(world: World, choices: Choices): Operation {
-  const where = key(choices);
+  const { where, owner } = someHolder(world, choices);
+  const all = choices.chance(3);
+  return { kind: "lock-release", ...where, owner, all, token: someToken(world, choices, where) };
+}
+
+/** One who holds a lock asks for it again, in another mode or the same. */
+function again(world: World, choices: Choices): Operation {
+  const { where, owner } = someHolder(world, choices);
   const held = world.twin.state.keys.find((one) => one.db === where.db && one.key === where.key);
-  const owner = choices.chance(4) ? undefined : held?.holders[choices.below(2)]?.owner;
-  return {
-    kind: "lock-release",
-    ...where,
-    owner: owner ?? choices.pick(OWNERS),
-    all: choices.chance(3),
-    token: someToken(world, choices, where),
-  };
+  const other = held?.mode === "shared" ? "exclusive" : "shared";
+  const mode = choices.chance(3) ? (held?.mode ?? "exclusive") : other;
+  const asked = acquire(mode)(world, choices);
+  return { ...asked, ...where, owner } as Operation;
 }
 
 function acquireAll(world: World, choices: Choices): Operation {
@@ -266,17 +278,12 @@ const MAKERS: readonly Maker[] = [
   release,
   release,
   (world, choices) => {
-    const where = key(choices);
-    const held = world.twin.state.keys.find((one) => one.db === where.db && one.key === where.key);
-    const owner = choices.chance(4) ? undefined : held?.holders[choices.below(2)]?.owner;
-    return {
-      kind: "lock-renew",
-      ...where,
-      owner: owner ?? choices.pick(OWNERS),
-      ttlMs: choices.pick([...LEASES_MS, 0]),
-      token: someToken(world, choices, where),
-    };
+    const { where, owner } = someHolder(world, choices);
+    const ttlMs = choices.pick([...LEASES_MS, 0]);
+    return { kind: "lock-renew", ...where, owner, ttlMs, token: someToken(world, choices, where) };
   },
+  again,
+  again,
   setOptions,
   breakOrRevoke,
   (world, choices) => {
@@ -387,3 +394,5 @@ const MAKERS: readonly Maker[] = [
     }
   },
 ];
+
+export const MAKER_COUNT = MAKERS.length;

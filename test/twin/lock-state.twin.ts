@@ -27,6 +27,9 @@ export type Expected =
   /** Nobody has said what it must be. */
   | { readonly kind: "anything" };
 
+export const WRONG_TYPE: Expected = { kind: "refusal", code: "WRONGTYPE" };
+export const REFUSED: Expected = { kind: "refusal", code: "ERR" };
+
 export interface TwinHolder {
   owner: string;
   token: number;
