@@ -390,7 +390,7 @@ export const SUBSCRIPTIONS_BYTES_MAX = 128 * 1024 * 1024;
 
 /**
  * Patterns that differ, of all connections of a node. Each message is held against each of them, some
- * 50 ns a time for short ones, and everybody waits for it.
+ * 120 ns a time for short ones, and everybody waits for it.
  */
 export const PATTERNS_MAX = 4_096;
 

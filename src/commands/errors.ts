@@ -106,7 +106,7 @@ export const ERROR_CODES: readonly ErrorCode[] = [
   {
     code: "OOM",
     meaning:
-      "A bound on the memory of keys, values or scripts is reached; what frees memory still works.",
+      "A bound on the memory of keys, values, scripts or subscriptions is reached; what frees memory still works.",
     retry: "safe",
     advice: "Wait until locks are freed; where scripts are too many, SCRIPT FLUSH makes room.",
   },

@@ -30,6 +30,7 @@ const ONLY_THEIRS = [
   /^cluster\|/, // all of CLUSTER is one refusal
   /^client\|(un)?pause$/, // nothing can be paused
   /^client\|unblock$/, // nothing blocks
+  /^pubsub\|shard/, // no shard channels
 ];
 
 /** `name field` → why it differs. */

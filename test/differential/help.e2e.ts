@@ -4,13 +4,15 @@ import { RespClient } from "../support/resp-client.ts";
 import { suite } from "../support/suite.ts";
 import { withBothServers } from "./both-servers.ts";
 
-const WITH_HELP = ["CLIENT", "COMMAND", "CONFIG", "OBJECT", "SCRIPT", "SLOWLOG"];
+const WITH_HELP = ["CLIENT", "COMMAND", "CONFIG", "OBJECT", "PUBSUB", "SCRIPT", "SLOWLOG"];
 
 /** Subcommands that Redis 7.0 has and Paxlock has not, with the reason. */
 const NOT_HERE = new Map([
   ["CLIENT PAUSE", "nothing can be paused"],
   ["CLIENT UNPAUSE", "nothing can be paused"],
   ["CLIENT UNBLOCK", "nothing blocks"],
+  ["PUBSUB SHARDCHANNELS", "there are no shard channels"],
+  ["PUBSUB SHARDNUMSUB", "there are no shard channels"],
   ["SCRIPT DEBUG", "a script runs on every replica; a debugger would stop the group"],
 ]);
 

@@ -97,12 +97,29 @@ const NEWER: readonly MeantDifference[] = [
 /** What a lock server does not have, or bounds. */
 const NARROWER: readonly MeantDifference[] = [
   {
-    title: "commands of other data types, transactions and pub/sub are unknown, also to scripts",
+    title: "commands of other data types, transactions and shard channels are unknown, also to scripts",
     reason: "they are not there; the error is that of a Redis without them",
     applies: ({ args, ours }) =>
-      /^(lpush|hset|sadd|zadd|xadd|multi|watch|publish|subscribe)$/i.test(args[0] ?? "") &&
+      /^(lpush|hset|sadd|zadd|xadd|multi|watch|ssubscribe|sunsubscribe|spublish)$/i.test(args[0] ?? "") &&
       ours.startsWith("-ERR unknown command '"),
     example: [["LPUSH", "k", "v"]],
+  },
+  {
+    title: "PUBLISH to a channel that begins with __lock@ is refused",
+    reason: "what happens to locks is told there, by the server alone",
+    applies: (pair) =>
+      isCalled(pair, "publish") && pair.ours.startsWith("-ERR channels that begin with __lock@"),
+    example: [["PUBLISH", "__lock@0__:k", "released"]],
+  },
+  {
+    title: "scripts cannot PUBLISH, nor ask PUBSUB",
+    reason:
+      "a script runs on every node, and none knows the subscribers of the others; publish after it",
+    applies: ({ args, ours }) =>
+      /^eval/i.test(args[0] ?? "") &&
+      /publish|pubsub/i.test(args[1] ?? "") &&
+      ours.includes("This Redis command is not allowed from script"),
+    example: [["EVAL", "return redis.call('publish', 'a', 'x')", "0"]],
   },
   {
     title: "CLIENT TRACKING ON is refused",

@@ -45,6 +45,14 @@ export const COMMAND_NOTES: ReadonlyMap<string, string> = new Map([
     "no debugger; `KILL` never finds one, for a script ends at its bounds; `EXISTS` tells what the " +
       "node that is asked has applied, which may be a moment behind what another node has answered",
   ],
+  ["subscribe", "`__lock@<db>__:<key>` tells what happens to a lock"],
+  ["psubscribe", "of 4,096 patterns a node at most"],
+  [
+    "publish",
+    "reaches subscribers of all nodes and counts those of this one, as in a Redis cluster; not from " +
+      "scripts; channels that begin with `__lock@` are the server's",
+  ],
+  ["pubsub", "tells of this node; no shard channels"],
   ["client", "no `PAUSE`, `UNPAUSE`, `UNBLOCK`; `TRACKING ON` is refused"],
   ["config", "parameters that Paxlock has; `REWRITE` is refused"],
   ["info", "fields with something to tell, and a section `Paxlock`"],
@@ -70,6 +78,7 @@ export const COMMAND_GROUPS: ReadonlyMap<string, string> = new Map([
   ["generic", "Keys"],
   ["lock", "Locks"],
   ["scripting", "Scripts"],
+  ["pubsub", "Publish and subscribe"],
   ["connection", "Connections"],
   ["server", "Server"],
   ["paxos", "Cluster"],
