@@ -40,6 +40,23 @@ export function readFlag(reader: ByteReader): boolean {
   return flag === 1;
 }
 
+/** Up to eight flags in one byte, the first the lowest bit. */
+export function writeFlags(writer: ByteWriter, flags: readonly boolean[]): void {
+  assert(flags.length <= 8, "flags fit into a byte");
+  let bits = 0;
+  for (const [place, flag] of flags.entries()) if (flag) bits |= 1 << place;
+  writer.u8(bits);
+}
+
+/** So many flags; fails where there are more. */
+export function readFlags(reader: ByteReader, count: number): boolean[] {
+  const bits = reader.u8();
+  if (bits >= 1 << count) reader.fail();
+  const flags: boolean[] = [];
+  for (let place = 0; place < count; place++) flags.push((bits & (1 << place)) !== 0);
+  return flags;
+}
+
 /** A count and the texts. */
 export function writeTexts(writer: ByteWriter, texts: readonly string[]): void {
   writer.varint(texts.length);

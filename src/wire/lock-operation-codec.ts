@@ -308,7 +308,8 @@ export const LOCK_ROWS: { readonly [Kind in LockOperation["kind"]]: Row<Operatio
   },
 };
 
-function writeAsker(writer: ByteWriter, asker: Asker): void {
+/** Who asks, see `Asker`. */
+export function writeAsker(writer: ByteWriter, asker: Asker): void {
   writer.text(asker.session);
   writeOptionalNode(writer, asker.node);
   writer.varint(asker.boot);
@@ -316,7 +317,8 @@ function writeAsker(writer: ByteWriter, asker: Asker): void {
   writer.text(asker.address);
 }
 
-function readAsker(reader: ByteReader): Asker {
+/** What {@link writeAsker} wrote. */
+export function readAsker(reader: ByteReader): Asker {
   return {
     session: reader.text(),
     // 0 in a script: nobody is told, for it is answered at once.

@@ -2,14 +2,18 @@
  * The checkpointed state as bytes: one value per row and one for the group-wide part.
  *
  * ```
- * row     = kind:u8 (1 string, 2 script, 3 reply window)  row:varint  its fields  check:u32
+ * row     = kind:u8 (1 string, 2 script, 3 reply window, 4 to 8 locks)  row:varint  its fields
+ *           check:u32
  * meta    = version:u8 (1)  machine  check:u32
  *         | version:u8 (2)  machine  last  count:varint  member × count  check:u32
+ *         | version:u8 (3)  machine  last  count:varint  member × count
+ *           count:varint  deadlock × count  check:u32
  * machine = nowMs:number  nextRow:varint  tokenEpoch:varint  tokenCounter:varint
  *           count:varint  flushedBelow:varint × count  scriptsFlushedBelow:varint
  *           storedRows:varint  storedDigest:u32
  * last    = known:u8 (0 or 1)  [node:u8  boot:varint  number:varint]
  * member  = id:u8  voter:u8 (0 or 1)  address:text
+ * deadlock = atMs:number  db:u8  key:text  cycle:texts
  * string  = db:u8  key:text  value:text  deadlineMs:number  tokenEpoch:varint  tokenCounter:varint
  *           sinceMs:number  writtenMs:number
  * script  = sha:text  body:text  loaded:u8 (0 or 1)
@@ -19,7 +23,8 @@
  * The primitives are those of `base/bytes.ts`; each check is the CRC-32C of what precedes it. The
  * bytes must be readable for ever: a changed row gets a new kind, a changed meta a new version. A gap
  * is the number of sequences between an answer and the one before, or the floor. Version 1 of the meta
- * is that of a node alone; it has no members, and nobody's proposals have names.
+ * is that of a node alone; it has no members, and nobody's proposals have names. Version 2 knows no
+ * deadlocks. The rows of locks are those of `lock-state-codec.ts`.
  */
 import { assert } from "../base/assert.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
@@ -37,13 +42,18 @@ import type {
 import type { Member } from "../paxos/membership.ts";
 import { MEMBERS_MAX } from "../paxos/membership.ts";
 import { readFlag, readNode, writeFlag, writeNode } from "./fields.ts";
+import { LOCK_STATE_ROWS, readDeadlocks, writeDeadlocks } from "./lock-state-codec.ts";
 import { readReply, writeReply } from "./reply-codec.ts";
+import type { StateRowCodec } from "./state-row.ts";
 
 /** The format of the group-wide part that {@link encodeGroupMeta} writes. */
-export const META_VERSION = 2;
+export const META_VERSION = 3;
 
 /** The format before there were several nodes. */
 const LONE_META_VERSION = 1;
+
+/** The format before there were queues of locks. */
+const QUEUELESS_META_VERSION = 2;
 
 /** Gap and whether it was kept. */
 const LEAST_REPLY_BYTES = 2;
@@ -53,14 +63,12 @@ const LEAST_MEMBER_BYTES = 3;
 
 const CHECK_BYTES = 4;
 
-interface Row<Shape> {
-  /** The byte in front. Never changed, never used again for something else. */
-  readonly code: number;
-  write(writer: ByteWriter, row: Shape): void;
-  read(reader: ByteReader, row: number): Shape;
-}
+/** What version 1 does not have. */
+const NONE_YET = { lastProposal: null, deadlocks: [] } as const;
 
-const ROWS: { readonly [Kind in StateRow["kind"]]: Row<Extract<StateRow, { kind: Kind }>> } = {
+const ROWS: {
+  readonly [Kind in StateRow["kind"]]: StateRowCodec<Extract<StateRow, { kind: Kind }>>;
+} = {
   string: {
     code: 1,
     write(writer, row: StringRow) {
@@ -139,10 +147,11 @@ const ROWS: { readonly [Kind in StateRow["kind"]]: Row<Extract<StateRow, { kind:
       return { kind: "reply-window", row, node, boot, floor, executed, replies };
     },
   },
+  ...LOCK_STATE_ROWS,
 };
 
 /** What encoding and decoding need of a codec row, whatever its kind. */
-type AnyRow = Row<StateRow>;
+type AnyRow = StateRowCodec<StateRow>;
 
 const ROW_OF_CODE: ReadonlyMap<number, AnyRow> = new Map(
   Object.values<AnyRow>(ROWS).map((row) => [row.code, row]),
@@ -190,6 +199,7 @@ export function encodeGroupMeta({ machine, members }: GroupMeta): Uint8Array {
     writeFlag(scratch, voter);
     scratch.text(address);
   }
+  writeDeadlocks(scratch, machine.deadlocks);
   return takeChecked();
 }
 
@@ -198,19 +208,21 @@ export function decodeGroupMeta(bytes: Uint8Array): GroupMeta | null {
   const reader = readChecked(bytes);
   if (reader === null) return null;
   const version = reader.u8();
-  if (version !== META_VERSION && version !== LONE_META_VERSION) return null;
+  if (version < LONE_META_VERSION || version > META_VERSION) return null;
   const facts = readMachineMeta(reader);
   if (version === LONE_META_VERSION) {
-    return reader.finished() ? { machine: { ...facts, lastProposal: null }, members: [] } : null;
+    return reader.finished() ? { machine: { ...facts, ...NONE_YET }, members: [] } : null;
   }
-  const machine = { ...facts, lastProposal: readLastProposal(reader) };
+  const lastProposal = readLastProposal(reader);
   const members = readMembers(reader);
-  return reader.finished() ? { machine, members } : null;
+  const deadlocks = version === QUEUELESS_META_VERSION ? [] : readDeadlocks(reader);
+  return reader.finished() ? { machine: { ...facts, lastProposal, deadlocks }, members } : null;
 }
 
 /** The bytes of the state of a group whose members are not part of it: version 1. */
 export function encodeMachineMeta(meta: MachineMeta): Uint8Array {
-  assert(meta.lastProposal === null, "a node that is alone names no proposals");
+  assert(meta.lastProposal === null, "version 1 names no proposals");
+  assert(meta.deadlocks.length === 0, "version 1 knows no deadlocks");
   scratch.reset();
   scratch.u8(LONE_META_VERSION);
   writeMachineMeta(scratch, meta);
@@ -222,7 +234,7 @@ export function decodeMachineMeta(bytes: Uint8Array): MachineMeta | null {
   const reader = readChecked(bytes);
   if (reader?.u8() !== LONE_META_VERSION) return null;
   const facts = readMachineMeta(reader);
-  return reader.finished() ? { ...facts, lastProposal: null } : null;
+  return reader.finished() ? { ...facts, ...NONE_YET } : null;
 }
 
 function readMembers(reader: ByteReader): Member[] {
@@ -260,7 +272,7 @@ function readLastProposal(reader: ByteReader): ProposalName | null {
   return { node: readNode(reader), boot: reader.varint(), number: reader.varint() };
 }
 
-function readMachineMeta(reader: ByteReader): Omit<MachineMeta, "lastProposal"> {
+function readMachineMeta(reader: ByteReader): Omit<MachineMeta, "lastProposal" | "deadlocks"> {
   const nowMs = reader.number();
   const nextRow = reader.varint();
   const tokenEpoch = reader.varint();

@@ -399,7 +399,7 @@ const VECTORS: readonly (readonly [string, unknown])[] = [
 /** The `finish` of the plan for a command. */
 function finishOf(line: string): (reply: Reply) => Reply {
   const made = plan(line);
-  if (!("finish" in made) || made.finish === undefined) throw new Error(`${line}: no finish`);
+  if (!("finish" in made)) throw new Error(`${line}: no finish`);
   return made.finish;
 }
 

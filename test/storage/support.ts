@@ -122,6 +122,7 @@ export function metaBytes(nextRow: number): Uint8Array {
     tokenEpoch: 0,
     tokenCounter: nextRow,
     lastProposal: null,
+    deadlocks: [],
     flushedBelow: new Array<number>(16).fill(0),
     scriptsFlushedBelow: 0,
     storedRows: 0,

@@ -25,11 +25,9 @@ const databaseFields = { db, pick: fc.integer({ min: 0, max: 2 ** 32 - 1 }) };
 /** A start of a node; node 0 stands for none. */
 const startFields = { node: fc.integer({ min: 0, max: 255 }), boot: row };
 const breakFields = { ...keyFields, reason: text, address: text };
+const askerFields = { session: text, ...startFields, request: row, address: text };
 const claimFields = {
-  session: text,
-  ...startFields,
-  request: row,
-  address: text,
+  ...askerFields,
   db,
   owner: text,
   ttlMs: time,
@@ -218,6 +216,9 @@ const storedReplies = fc
     return { floor, replies };
   });
 
+const notice = fc.record({ reason: text, address: text, atMs: time }, { noNullPrototype: true });
+const grantFields = { tokenEpoch: row, tokenCounter: row, deadlineMs: time };
+
 const rowFields: {
   readonly [Kind in StateRow["kind"]]: Readonly<Record<string, fc.Arbitrary<unknown>>>;
 } = {
@@ -233,6 +234,74 @@ const rowFields: {
     writtenMs: time,
   },
   script: { row, sha: text, body: text, loaded: fc.boolean() },
+  lock: {
+    row,
+    ...keyFields,
+    version: row,
+    limit: row,
+    options: fc.record(
+      {
+        limit: row,
+        policy: fc.constantFrom("fifo", "priority"),
+        maxTtlMs: time,
+        delayMs: time,
+        maxWaiters: row,
+      },
+      { noNullPrototype: true },
+    ),
+    delayUntilMs: time,
+    revoke: fc.option(notice),
+    lastBreak: fc.option(notice),
+  },
+  holder: {
+    row,
+    ...keyFields,
+    ...askerFields,
+    ...grantFields,
+    version: row,
+    mode: fc.constantFrom("exclusive", "shared", "permits"),
+    owner: text,
+    sinceMs: time,
+    holds: row,
+    permits: row,
+    delayMs: time,
+    bind: fc.boolean(),
+    provisional: fc.boolean(),
+    data: text,
+  },
+  waiter: {
+    row,
+    ...askerFields,
+    place: row,
+    db,
+    keys: texts,
+    owner: text,
+    mode: fc.constantFrom("exclusive", "shared", "permits"),
+    permits: row,
+    ttlMs: time,
+    priority: row,
+    reentrant: fc.boolean(),
+    bind: fc.boolean(),
+    provisional: fc.boolean(),
+    all: fc.boolean(),
+    upgrade: fc.boolean(),
+    async: fc.boolean(),
+    claimMs: time,
+    delayMs: time,
+    arrivedMs: time,
+    deadlineMs: time,
+    data: text,
+  },
+  session: { row, version: row, session: text, ...startFields, endsMs: time },
+  ticket: {
+    row,
+    ...keyFields,
+    ...grantFields,
+    version: row,
+    ticket: row,
+    state: fc.constantFrom("granted", "claimed", "timed-out", "cancelled", "deadlock", "lost"),
+    owner: text,
+  },
   "reply-window": { row, node, boot: row, executed: row },
 };
 
@@ -259,17 +328,20 @@ export const machineMeta: fc.Arbitrary<MachineMeta> = fc.record(
     flushedBelow: fc.array(row, { minLength: 16, maxLength: 16 }),
     scriptsFlushedBelow: row,
     lastProposal: fc.constant(null),
+    deadlocks: fc.constant([]),
     storedRows: row,
     storedDigest: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
   },
   { noNullPrototype: true },
 );
 
+const deadlock = fc.record({ atMs: time, db, key: text, cycle: texts }, { noNullPrototype: true });
+
 export const groupMeta: fc.Arbitrary<GroupMeta> = fc.record(
   {
     machine: fc
-      .tuple(machineMeta, fc.option(proposalName))
-      .map(([meta, lastProposal]) => ({ ...meta, lastProposal })),
+      .tuple(machineMeta, fc.option(proposalName), fc.array(deadlock, { maxLength: 4 }))
+      .map(([meta, lastProposal, deadlocks]) => ({ ...meta, lastProposal, deadlocks })),
     members: fc.uniqueArray(
       fc.record({ id: node, voter: fc.boolean(), address: text }, { noNullPrototype: true }),
       { maxLength: 7, selector: ({ id }) => id },
@@ -569,6 +641,155 @@ export const goldenRows: readonly StateRow[] = [
   { kind: "reply-window", row: 6, node: 255, boot: 1, floor: 0, executed: 0, replies: [] },
 ];
 
+/** The content of the golden rows of the lock engine. */
+export const goldenLockRows: readonly StateRow[] = [
+  {
+    kind: "lock",
+    row: 10,
+    db: 0,
+    key: "lock:orders",
+    version: 3,
+    limit: 5,
+    options: { limit: 5, policy: "priority", maxTtlMs: 60_000, delayMs: 500, maxWaiters: 100 },
+    delayUntilMs: 86_400_500.25,
+    revoke: { reason: "deploy", address: "10.0.0.9:51234", atMs: 86_399_000.25 },
+    lastBreak: { reason: ALL_BYTES, address: "", atMs: 0 },
+  },
+  {
+    kind: "lock",
+    row: 2 ** 53 - 1,
+    db: 15,
+    key: ALL_BYTES,
+    version: 0,
+    limit: 0,
+    options: { limit: 0, policy: "fifo", maxTtlMs: 0, delayMs: 0, maxWaiters: 0 },
+    delayUntilMs: 0,
+    revoke: null,
+    lastBreak: null,
+  },
+  {
+    kind: "holder",
+    row: 11,
+    db: 0,
+    key: "lock:orders",
+    version: 2,
+    mode: "permits",
+    owner: "owner-1",
+    tokenEpoch: 1,
+    tokenCounter: 2 ** 48 - 1,
+    deadlineMs: 86_430_000.25,
+    sinceMs: 86_400_000.25,
+    holds: 1,
+    permits: 3,
+    delayMs: 500,
+    bind: true,
+    provisional: false,
+    session: "0123456789abcdef0123456789abcdef",
+    node: 3,
+    boot: 12,
+    request: 345_678,
+    address: "10.0.0.9:51234",
+    data: "host-7",
+  },
+  {
+    kind: "holder",
+    row: 12,
+    db: 1,
+    key: "k",
+    version: 0,
+    mode: "exclusive",
+    owner: "",
+    tokenEpoch: 0,
+    tokenCounter: 0,
+    deadlineMs: 0,
+    sinceMs: 0,
+    holds: 2,
+    permits: 1,
+    delayMs: 0,
+    bind: false,
+    provisional: true,
+    session: "",
+    node: 0,
+    boot: 0,
+    request: 0,
+    address: "",
+    data: ALL_BYTES,
+  },
+  {
+    kind: "waiter",
+    row: 13,
+    place: 7,
+    db: 0,
+    keys: ["lock:orders"],
+    owner: "owner-2",
+    mode: "shared",
+    permits: 1,
+    ttlMs: 30_000,
+    priority: 9,
+    reentrant: true,
+    bind: false,
+    provisional: false,
+    all: false,
+    upgrade: true,
+    async: false,
+    claimMs: 10_000,
+    delayMs: 0,
+    arrivedMs: 86_400_000.25,
+    deadlineMs: 86_410_000.25,
+    session: "0123456789abcdef0123456789abcdef",
+    node: 255,
+    boot: 2 ** 53 - 1,
+    request: 2 ** 53 - 1,
+    address: "[::1]:51234",
+    data: "",
+  },
+  {
+    kind: "waiter",
+    row: 14,
+    place: 14,
+    db: 15,
+    keys: ["a", ALL_BYTES, ""],
+    owner: ALL_BYTES,
+    mode: "exclusive",
+    permits: 1,
+    ttlMs: 0,
+    priority: 0,
+    reentrant: false,
+    bind: true,
+    provisional: true,
+    all: true,
+    upgrade: false,
+    async: true,
+    claimMs: 1,
+    delayMs: 2 ** 31 - 1,
+    arrivedMs: 0,
+    deadlineMs: 2 ** 52,
+    session: "s",
+    node: 1,
+    boot: 1,
+    request: 1,
+    address: "",
+    data: "d",
+  },
+  { kind: "session", row: 15, version: 1, session: "s", node: 3, boot: 12, endsMs: 0 },
+  { kind: "session", row: 16, version: 9, session: ALL_BYTES, node: 1, boot: 0, endsMs: 0.5 },
+  ...(["granted", "claimed", "timed-out", "cancelled", "deadlock", "lost"] as const).map(
+    (state, index): StateRow => ({
+      kind: "ticket",
+      row: 20 + index,
+      version: 1,
+      ticket: 14,
+      state,
+      db: 3,
+      key: "k",
+      owner: "o",
+      tokenEpoch: index,
+      tokenCounter: 77,
+      deadlineMs: 86_460_000.25,
+    }),
+  ),
+];
+
 export const goldenMeta: MachineMeta = {
   nowMs: 86_400_000.25,
   nextRow: 1_000_000,
@@ -577,6 +798,7 @@ export const goldenMeta: MachineMeta = {
   flushedBelow: [7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2 ** 40],
   scriptsFlushedBelow: 12,
   lastProposal: null,
+  deadlocks: [],
   storedRows: 300,
   storedDigest: 0xfedcba98,
 };
@@ -587,4 +809,16 @@ export const goldenGroupMeta: GroupMeta = {
     { id: 1, voter: true, address: "10.0.0.1:7001" },
     { id: 255, voter: false, address: "" },
   ],
+};
+
+/** The same with what version 3 has besides. */
+export const goldenLockMeta: GroupMeta = {
+  ...goldenGroupMeta,
+  machine: {
+    ...goldenGroupMeta.machine,
+    deadlocks: [
+      { atMs: 86_399_000.25, db: 0, key: "lock:orders", cycle: ["a", "b", "a"] },
+      { atMs: 0, db: 15, key: ALL_BYTES, cycle: [] },
+    ],
+  },
 };

@@ -10,11 +10,14 @@ import {
   encodeMachineMeta,
   encodeStateRow,
 } from "../../src/wire/state-codec.ts";
-import { golden } from "../support/golden.ts";
+import { crc32c } from "../../src/base/crc32c.ts";
+import { golden, released } from "../support/golden.ts";
 import { suite } from "../support/suite.ts";
 import { bitFlips, truncations } from "./damage.ts";
 import {
   goldenGroupMeta,
+  goldenLockMeta,
+  goldenLockRows,
   goldenMeta,
   goldenRows,
   groupMeta,
@@ -67,8 +70,9 @@ suite("wire/state-codec", (test) => {
   });
 
   test("a row cut off or with any single bit flipped is refused", () => {
-    for (const row of [goldenRows[0], goldenRows[2], goldenRows[4]]) {
-      if (row === undefined) continue;
+    const rows = [goldenRows[0], goldenRows[2], goldenRows[4], ...goldenLockRows.slice(0, 9)];
+    for (const row of rows) {
+      if (row === undefined || encodeStateRow(row).length > 400) continue;
       const bytes = encodeStateRow(row);
       for (const part of truncations(bytes)) assert.is(decodeStateRow(part), null);
       for (const [flipped, bit] of bitFlips(bytes)) {
@@ -78,7 +82,7 @@ suite("wire/state-codec", (test) => {
   });
 
   test("a group-wide state cut off or with any single bit flipped is refused", () => {
-    const bytes = encodeGroupMeta(goldenGroupMeta);
+    const bytes = encodeGroupMeta(goldenLockMeta);
 
     for (const part of truncations(bytes)) assert.is(decodeGroupMeta(part), null);
     for (const [flipped, bit] of bitFlips(bytes)) {
@@ -103,11 +107,43 @@ suite("wire/state-codec", (test) => {
     assert.ok(row.length <= 56 + 40, `${row.length} bytes`);
   });
 
-  test("the golden state of version 2 is read as it was meant, and written alike", () => {
-    const bytes = golden("state-v2/meta", () => encodeGroupMeta(goldenGroupMeta));
+  test("the golden state of version 2 is read as it was meant", () => {
+    assert.equal(decodeGroupMeta(released("state-v2/meta")), goldenGroupMeta);
+  });
 
-    assert.equal(decodeGroupMeta(bytes), goldenGroupMeta);
-    assert.equal(encodeGroupMeta(goldenGroupMeta), bytes);
+  test("the golden state of version 3 is read as it was meant, and written alike", () => {
+    const bytes = golden("state-v3/meta", () => encodeGroupMeta(goldenLockMeta));
+
+    assert.equal(decodeGroupMeta(bytes), goldenLockMeta);
+    assert.equal(encodeGroupMeta(goldenLockMeta), bytes);
+  });
+
+  test("a state of a version to come is refused", () => {
+    const bytes = encodeGroupMeta(goldenLockMeta);
+    const later = bytes.slice(0, -4);
+    later[0] = 4;
+    const check = new DataView(new ArrayBuffer(4));
+    check.setUint32(0, crc32c(later, 0, later.length), true);
+
+    assert.is(decodeGroupMeta(Uint8Array.from([...later, ...new Uint8Array(check.buffer)])), null);
+  });
+
+  test("a waiter takes its strings and at most 60 bytes more", () => {
+    const row = goldenLockRows.find(({ kind }) => kind === "waiter");
+    if (row?.kind !== "waiter") return assert.unreachable("there is a waiter");
+    const usual = { ...row, boot: 12, request: 345_678, row: 1_000_000, place: 1_000_000 };
+    const { length } = encodeStateRow(usual);
+
+    const strings = [...usual.keys, usual.owner, usual.session, usual.address].join("").length;
+    assert.ok(length <= strings + 60, `${length - strings} bytes more`);
+  });
+
+  test("the golden rows of the lock engine are read as they were meant, and written alike", () => {
+    goldenLockRows.forEach((row, index) => {
+      const bytes = golden(`state-v3/row-${index + 1}`, () => encodeStateRow(row));
+      assert.equal(decodeStateRow(bytes), row);
+      assert.equal(encodeStateRow(row), bytes);
+    });
   });
 
   test("the golden rows and group-wide state of version 1 are read as they were meant, and written alike", () => {
