@@ -54,7 +54,7 @@ interface Request {
 const NOTHING: Seen = { mode: "", limit: 0, holders: [], queue: [] };
 
 export class LockInvariants {
-  readonly #machine: Machine;
+  readonly #machine: Pick<Machine, "read">;
   readonly #places: readonly Place[];
   readonly #requests = new Map<number, Request>();
   /** Sessions that certainly end, with the time through which they are there. */
@@ -64,7 +64,7 @@ export class LockInvariants {
   /** How many grants from a queue were held against their order. */
   ordered = 0;
 
-  constructor(machine: Machine, places: readonly Place[]) {
+  constructor(machine: Pick<Machine, "read">, places: readonly Place[]) {
     this.#machine = machine;
     this.#places = places;
   }

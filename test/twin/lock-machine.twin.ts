@@ -321,7 +321,8 @@ export class LockMachineTwin {
     own.address = operation.address;
     own.data = operation.data;
     own.delayMs = operation.delayMs;
-    own.bound = operation.bind;
+    own.bound = operation.bind || own.provisional;
+    own.boundWhenConfirmed = operation.bind;
     if (own.bound) this.#meet(operation);
     return operation.async
       ? this.#ticketFor(operation, own)
@@ -494,7 +495,7 @@ export class LockMachineTwin {
     });
     if (holders.includes(undefined)) return 0;
     for (const holder of holders) {
-      if (holder === undefined) continue;
+      if (holder?.provisional !== true) continue;
       holder.bound = holder.boundWhenConfirmed;
       holder.provisional = false;
     }
