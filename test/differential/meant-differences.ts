@@ -97,11 +97,13 @@ const NEWER: readonly MeantDifference[] = [
 /** What a lock server does not have, or bounds. */
 const NARROWER: readonly MeantDifference[] = [
   {
-    title: "commands of other data types, transactions and shard channels are unknown, also to scripts",
+    title:
+      "commands of other data types, transactions and shard channels are unknown, also to scripts",
     reason: "they are not there; the error is that of a Redis without them",
     applies: ({ args, ours }) =>
-      /^(lpush|hset|sadd|zadd|xadd|multi|watch|ssubscribe|sunsubscribe|spublish)$/i.test(args[0] ?? "") &&
-      ours.startsWith("-ERR unknown command '"),
+      /^(lpush|hset|sadd|zadd|xadd|multi|watch|ssubscribe|sunsubscribe|spublish)$/i.test(
+        args[0] ?? "",
+      ) && ours.startsWith("-ERR unknown command '"),
     example: [["LPUSH", "k", "v"]],
   },
   {
