@@ -96,7 +96,8 @@ function line(session: Session, server: ServerPort): string {
 function flagsOf(session: Session): string {
   const subscriber = clientType(session) === "pubsub";
   return (
-    `${subscriber ? "P" : ""}${session.noEvict ? "e" : ""}${session.noTouch ? "T" : ""}` || "N"
+    `${subscriber ? "P" : ""}${session.blocked ? "b" : ""}` +
+      `${session.noEvict ? "e" : ""}${session.noTouch ? "T" : ""}` || "N"
   );
 }
 

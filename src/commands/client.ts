@@ -1,12 +1,12 @@
 /** CLIENT: this connection and the others. */
 import type { Reply } from "../base/reply.ts";
 import { errorReply, OK } from "../base/reply.ts";
-import { isWord } from "./arguments.ts";
+import { isWord, parseInteger } from "./arguments.ts";
 import { planKill } from "./client-kill.ts";
 import { planInfo, planList } from "./client-list.ts";
 import { isPrintable, nameError, nameLengthError } from "./client-names.ts";
-import type { CommandSpec, Plan, Session } from "./contract.ts";
-import { quotingError, SYNTAX_ERROR } from "./errors.ts";
+import type { CommandSpec, Plan, ServerPort, Session } from "./contract.ts";
+import { NOT_AN_INTEGER, quotingError, SYNTAX_ERROR } from "./errors.ts";
 import { answer, help } from "./plans.ts";
 import { NO_KEYS, oneOf, token } from "./spec.ts";
 
@@ -56,6 +56,20 @@ function planReply(args: readonly string[], session: Session): Plan {
   else if (!isWord(mode, "skip")) return answer(SYNTAX_ERROR);
   else if (session.replyMode !== "off") session.replyMode = "skip";
   return { kind: "silent" };
+}
+
+const BAD_UNBLOCK_REASON = errorReply("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+
+function planUnblock(args: readonly string[], server: ServerPort): Plan {
+  const reason = args[3] ?? "timeout";
+  const isTimeout = isWord(reason, "timeout");
+  if (args.length > 4 || (!isTimeout && !isWord(reason, "error"))) {
+    return answer(BAD_UNBLOCK_REASON);
+  }
+  const id = parseInteger(args[2] ?? "");
+  if (id === null) return answer(NOT_AN_INTEGER);
+  const unblocked = server.locks.unblock(Number(id), isTimeout ? "timeout" : "error");
+  return answer(unblocked ? 1 : 0);
 }
 
 function planSwitch(word: string, set: (on: boolean) => void): Plan {
@@ -115,6 +129,8 @@ const HELP_LINES = [
   "    Client side caching, which is not supported yet.",
   "TRACKINGINFO",
   "    Tell that tracking is off.",
+  "UNBLOCK <client-id> [TIMEOUT|ERROR]",
+  "    End the wait of a connection for a lock, as if its time were over, or with an error.",
 ];
 
 const shape = {
@@ -317,6 +333,19 @@ export const clientSpec = {
       summary: "Tells what is tracked for this connection: nothing",
       since: "6.2.0",
       plan: () => answer(TRACKING_INFO),
+    },
+    {
+      ...admin,
+      name: "client|unblock",
+      arity: -3,
+      summary: "Ends the wait of a connection for a lock",
+      since: "5.0.0",
+      complexity: "O(log N) in the number of waiters of the lock",
+      arguments: [
+        { name: "client-id", type: "integer" },
+        oneOf("unblock-type", [token("TIMEOUT"), token("ERROR")], { optional: true }),
+      ],
+      plan: (args, _, server) => planUnblock(args, server),
     },
   ],
 } as const satisfies CommandSpec;

@@ -42,6 +42,7 @@ function planReset(_: readonly string[], session: Session, server: ServerPort): 
   session.noEvict = false;
   session.noTouch = false;
   server.pubsub.leaveAll(session);
+  server.locks.endSession(session);
   return answer(status("RESET"));
 }
 

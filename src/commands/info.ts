@@ -64,15 +64,17 @@ function serverFields(server: ServerPort): readonly Field[] {
 
 function clientFields(server: ServerPort): readonly Field[] {
   let connected = 0;
+  let blocked = 0;
   let subscribed = 0;
   for (const session of server.sessions()) {
     connected += 1;
     if (clientType(session) === "pubsub") subscribed += 1;
+    if (session.blocked) blocked += 1;
   }
   return [
     ["connected_clients", connected],
     ["maxclients", server.config().get("maxclients") ?? "0"],
-    ["blocked_clients", 0],
+    ["blocked_clients", blocked],
     ["tracking_clients", 0],
     ["pubsub_clients", subscribed],
   ];
@@ -165,6 +167,7 @@ function paxlockFields(server: ServerPort): readonly Field[] {
   const averageCommit =
     statistics.commits === 0 ? 0 : Math.round(statistics.commitMicroseconds / statistics.commits);
   const groups = server.groupStatistics();
+  const locks = server.locks.statistics();
   const fields: Field[] = [
     ["paxlock_version", server.version],
     ["node_id", server.nodeId],
@@ -173,6 +176,11 @@ function paxlockFields(server: ServerPort): readonly Field[] {
     ["groups_led", groups.filter(({ leader }) => leader === server.nodeId).length],
     ["groups_without_leader", groups.filter(({ leader }) => leader === 0).length],
     ["directory", server.directory],
+    ["lock_sessions", locks.sessions],
+    ["lock_requests_waiting", locks.requests],
+    ["lock_watchers", locks.watchers],
+    ["lock_chores", locks.chores],
+    ["lock_waiters", locks.waiters],
     ["disk_commits", statistics.commits],
     ["disk_commit_usec_avg", averageCommit],
   ];

@@ -2,6 +2,7 @@
  * The composition root: puts storage, machines, Paxos groups, replica, links to other nodes and front
  * door together, and takes them apart again in the reverse order.
  */
+import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { Prng } from "../base/prng.ts";
 import { groupOfSlot, hashSlot } from "../cluster/hash-slot.ts";
@@ -14,6 +15,8 @@ import { createLuaEngine } from "../machine/script/engine.ts";
 import type { Member } from "../paxos/members.ts";
 import { Replica } from "../replica/replica.ts";
 import { Dispatcher } from "../server/dispatcher.ts";
+import { LockChannels } from "../server/lock-channels.ts";
+import { LockPlans } from "../server/lock-plans.ts";
 import { Server } from "../server/server.ts";
 import { createServerPort } from "../server/server-port.ts";
 import type { PeerListener } from "../transport/listener.ts";
@@ -105,8 +108,11 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
       timings: {
         tickMs: configuration.tickMs,
         requestTimeoutMs: configuration.requestTimeoutMs,
+        sessionGraceMs: configuration.sessionGraceMs,
+        sessionTimeoutMs: configuration.sessionTimeoutMs,
       },
       newMachine: (group) => newMachine(machine, group),
+      newSessionId: () => randomBytes(16).toString("hex"),
       onAnswered: () => {
         server.flush();
       },
@@ -134,6 +140,12 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
     await storage.close();
     throw storageError(thrown);
   }
+  const locks = new LockPlans({
+    replica,
+    scheduler: systemScheduler,
+    groupOf: (key) => groupOfSlot(hashSlot(key), groups),
+  });
+  new LockChannels(server.pubsub, replica.locks.feed);
   const serverPort = createServerPort({
     clock: systemClock,
     settings,
@@ -141,6 +153,7 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
     replica,
     groups,
     storage,
+    locks,
     port: () => port,
   });
   let stopping = false;
@@ -153,6 +166,9 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
   };
   const stopInOrder = async (): Promise<void> => {
     await server.stopAccepting();
+    await new Promise<void>((resolve) => {
+      replica.locks.stop(resolve);
+    });
     const failure = await new Promise<Error | null>((resolve) => {
       replica.stop(resolve);
     });
@@ -167,6 +183,7 @@ export async function startNode(configuration: Configuration, log: Logger): Prom
     replica,
     port: serverPort,
     pubsub: server.pubsub,
+    locks,
     counters: server.counters,
     shutdown: (asker) => {
       server.closeLast(asker);

@@ -39,6 +39,8 @@ export type OriginName = Omit<OperationOrigin, "index">;
 export function sizeOf(operation: Operation): number {
   let size = 32;
   if ("key" in operation) size += operation.key.length;
+  if ("owner" in operation) size += operation.owner?.length ?? 0;
+  if ("data" in operation) size += operation.data.length;
   if ("value" in operation) size += operation.value.length;
   if ("keys" in operation) for (const key of operation.keys) size += key.length + 8;
   if ("values" in operation) for (const value of operation.values) size += value.length + 8;

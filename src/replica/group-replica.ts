@@ -18,6 +18,7 @@ import type { StateWrite } from "../base/ports.ts";
 import type { Reply } from "../base/reply.ts";
 import type { Entry } from "../machine/entry.ts";
 import { NO_ORIGINS } from "../machine/entry.ts";
+import type { LockOutcome } from "../machine/locks/lock-event.ts";
 import type { Machine } from "../machine/machine.ts";
 import { SCRIPT_BODY_NEEDED } from "../machine/machine.ts";
 import type { EvalOperation, Operation } from "../machine/operation.ts";
@@ -40,6 +41,7 @@ import type { PendingRead } from "./reads.ts";
 import { QuorumReads } from "./reads.ts";
 import { DISK_TOO_SLOW, NO_LEADER_IN_TIME, NOT_LEADING, READ_LOST } from "./refusals.ts";
 import { Serving } from "./serving.ts";
+import { locksOf } from "./lock-machine.ts";
 
 /** A decided slot. */
 export interface Decided {
@@ -54,6 +56,14 @@ export interface RecoveredGroup {
   readonly id: GroupId;
   readonly paxos: PaxosGroup;
   readonly machine: Machine;
+}
+
+/** What is told of locks as entries are applied. */
+export interface LockHooks {
+  /** An entry of the group was applied; it decided about these waits. */
+  applied(group: GroupReplica, outcomes: readonly LockOutcome[]): void;
+  /** A snapshot has taken the place of the group's state. */
+  installed(group: GroupReplica): void;
 }
 
 /** Called when an EVALSHA reached a group that lacks the script. */
@@ -74,6 +84,9 @@ export class GroupReplica {
   readonly #reads = new QuorumReads();
   readonly #proposals: Proposals;
   readonly #window: CatchUpWindow;
+  readonly #locks: LockHooks;
+  /** Other nodes whose clients learn by the newest entries that their wait is over. */
+  readonly #awaitedBy = new Set<NodeId>();
   #machine: Machine;
   #members: readonly Member[];
   #alone: boolean;
@@ -99,6 +112,7 @@ export class GroupReplica {
       readonly context: ReplicaContext;
       readonly forwardLoad: Load;
       readonly onScriptBodyNeeded: ScriptBodyNeeded;
+      readonly locks: LockHooks;
     },
   ) {
     const { context } = options;
@@ -107,6 +121,7 @@ export class GroupReplica {
     this.#machine = recovered.machine;
     this.#context = context;
     this.#onScriptBodyNeeded = options.onScriptBodyNeeded;
+    this.#locks = options.locks;
     this.#time = new GroupTime(context.clock);
     this.#proposals = new Proposals(context);
     this.forwards = new ForwardQueue(this.id, context, options.forwardLoad);
@@ -166,6 +181,11 @@ export class GroupReplica {
   get settled(): boolean {
     if (this.#alone) return this.idle;
     return this.forwards.size === 0 && this.#reads.size === 0 && !this.#proposals.hasClients;
+  }
+
+  /** Whether {@link tellChosen} has something to tell. */
+  get isAwaited(): boolean {
+    return this.#awaitedBy.size > 0;
   }
 
   /** Keys of one db, for INFO; the average is over the keys with a deadline, in milliseconds. */
@@ -301,6 +321,7 @@ export class GroupReplica {
     const flight = this.#proposals.decided(slot);
     if (flight === undefined) this.#machine.apply(this.#decode(value), slot);
     else this.#applyFlight(flight, decided);
+    this.#tellOfLocks();
     this.paxos.applied(slot);
     this.#window.applied(value.length);
     this.#bytesSinceCheckpoint += value.length;
@@ -390,6 +411,7 @@ export class GroupReplica {
     this.#membersAre(members);
     this.#proposals.forgetThrough(slot);
     this.paxos.installed(slot, members);
+    this.#locks.installed(this);
     const heldBack = this.#heldBack ?? [];
     this.#heldBack = null;
     for (const decided of heldBack) if (decided.slot > slot) this.apply(decided);
@@ -397,7 +419,35 @@ export class GroupReplica {
     this.#settleLost();
   }
 
+  /**
+   * Lets the nodes know at once what is chosen whose clients wait for it. Where a proposal is about to
+   * leave, it carries that; else they would hear of it with the next heartbeat.
+   */
+  tellChosen(): void {
+    const leaves = this.#proposals.hasWaiting && this.#mayPropose();
+    if (this.paxos.isLeader && !leaves) {
+      for (const node of this.#awaitedBy) this.paxos.tell(node);
+    }
+    this.#awaitedBy.clear();
+  }
+
   // ── inside ────────────────────────────────────────────────────────────────────────────────────
+
+  #tellOfLocks(): void {
+    const outcomes = locksOf(this.#machine).takeOutcomes();
+    if (this.#role === "leader") {
+      for (const { node, ticket } of outcomes) {
+        if (ticket !== 0) this.#awaitEverywhere();
+        else if (node !== this.#context.self) this.#awaitedBy.add(node);
+      }
+    }
+    this.#locks.applied(this, outcomes);
+  }
+
+  /** Anybody may ask for a ticket, at any node. */
+  #awaitEverywhere(): void {
+    for (const { id } of this.#members) if (id !== this.#context.self) this.#awaitedBy.add(id);
+  }
 
   #applyFlight(flight: InFlight, { slot, value }: Decided): void {
     const { batch, entry, bytes } = flight;

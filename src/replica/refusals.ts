@@ -35,6 +35,39 @@ export const NO_MEMBER = errorReply(
     "use another node",
 );
 
+/** As many clients of this node wait for locks as may, or too much of what they left is to be ended. */
+export const TOO_MANY_LOCK_REQUESTS = errorReply(
+  "TRYAGAIN too many clients of this node wait for locks; retry in a moment, or on another node",
+);
+
+/** A wait that the log has not decided in its time, and the time of a request. */
+export const WAIT_UNKNOWN = errorReply(
+  "UNKNOWN the outcome is not known: the group did not decide about the wait within its time; " +
+    "a grant that still comes is given back at once, ask again",
+);
+
+/** What the node missed is in a snapshot, and the request is not there any more. */
+export const WAIT_LOST = errorReply(
+  "TRYAGAIN the wait ended while this node was catching up with the others; " +
+    "nothing is held for it, ask again",
+);
+
+/** The client went on with its session over another connection. */
+export const SESSION_MOVED = errorReply(
+  "TRYAGAIN the session goes on over another connection; ask again there",
+);
+
+/** LOCK.ACQUIREALL over several groups, whose first grants were over before the last one came. */
+export const ALL_LOST = errorReply(
+  "TRYAGAIN some of the locks were lost again before the others were granted; " +
+    "all were given back, ask again, with a longer lease if need be",
+);
+
+/** The node stops while a client waits. */
+export const WAIT_STOPPED = errorReply(
+  "TRYAGAIN the node is stopping; ask another node, where a session that is resumed in time keeps its place",
+);
+
 /** The deadline of a node on its own passed before the write was handed to the disk. */
 export const DISK_TOO_SLOW = errorReply(
   "TRYAGAIN the disk did not take the writes before this one in time; nothing was changed, retry",

@@ -41,6 +41,7 @@ import { GroupReplica } from "./group-replica.ts";
 import { Inbox } from "./inbox.ts";
 import { LeadershipPolicy } from "./leadership-policy.ts";
 import { Load } from "./load.ts";
+import { Locks } from "./locks.ts";
 import { MembershipPolicy } from "./membership-policy.ts";
 import type { Ended, ReplicaEvent, ReplicaOptions, ReplicaTimings } from "./options.ts";
 import { DEFAULT_TIMINGS } from "./options.ts";
@@ -84,6 +85,8 @@ export class Replica {
   readonly #sender: SnapshotSender;
   readonly #receiver: SnapshotReceiver;
   readonly #admin: Admin;
+  /** What clients of this node ask of locks, and what they are told. */
+  readonly locks: Locks;
   readonly #broadcast: Broadcast;
   readonly #inbox: Inbox;
   readonly #turns: Turns;
@@ -167,6 +170,18 @@ export class Replica {
       members: () => this.#groups[0]?.members ?? [],
       onPublished: options.onPublished ?? (() => undefined),
     });
+    this.locks = new Locks(this.#context, {
+      groups: this.#groups,
+      write: (group, operation, sink) => {
+        this.write(group, operation, sink);
+      },
+      read: (group, operation, sink) => {
+        this.read(group, operation, sink);
+      },
+      newSessionId: options.newSessionId,
+      sessionGraceMs: this.#timings.sessionGraceMs,
+      sessionTimeoutMs: this.#timings.sessionTimeoutMs,
+    });
     const shared = {
       disk: this.#disk,
       receiver: this.#receiver,
@@ -203,6 +218,7 @@ export class Replica {
       onScriptBodyNeeded: (which, operation, sink) => {
         this.#retryScript(which, operation, sink);
       },
+      locks: this.locks,
     });
     this.#groups.push(group);
     if (group.id === 0) this.#isMember = this.#knowsItself(group);
@@ -360,6 +376,7 @@ export class Replica {
 
   /** A body of another node has come; nothing in it is trusted but who sent it. */
   received(from: NodeId, body: Uint8Array): void {
+    this.locks.heard(from);
     this.#inbox.received(from, body);
   }
 
@@ -469,6 +486,7 @@ export class Replica {
     this.#receiver.expire();
     this.#sender.expire();
     this.#admin.tick();
+    this.locks.tick();
     if (this.#stopping) this.#goOnStopping();
     else if (this.#ticker.tick % this.#policyTicks === 0) this.#runPolicies();
     this.#options.onAnswered();

@@ -39,6 +39,8 @@ export class Turns {
   #listed: GroupReplica[] = [];
   /** Chosen entries to apply, in order per group. */
   readonly #chosen: Chosen[] = [];
+  /** Groups whose newest entries clients of other nodes wait for. */
+  readonly #awaited = new Set<GroupReplica>();
   #scheduled = false;
 
   constructor(scheduler: Scheduler) {
@@ -143,17 +145,25 @@ export class Turns {
     }
   }
 
-  #applyChosen({ expiry }: TurnParts): void {
+  #applyChosen(parts: TurnParts): void {
+    const { expiry } = parts;
     const chosen = this.#chosen;
     for (let index = 0; index < chosen.length; index += 1) {
       const decided = present(chosen[index], "within bounds");
       const { group } = decided;
       group.apply(decided);
+      if (group.isAwaited) this.#awaited.add(group);
       // The window moved: what waits may be proposed, and new deadlines may have come.
       if (!group.idle) this.list(group);
       expiry.watch(group);
     }
     chosen.length = 0;
+    if (this.#awaited.size === 0) return;
+    for (const group of this.#awaited) {
+      group.tellChosen();
+      this.#collect(group, parts);
+    }
+    this.#awaited.clear();
   }
 }
 

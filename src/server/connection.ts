@@ -17,7 +17,7 @@ import {
   CONNECTION_REPLY_BYTES_MAX,
   REPLY_BYTES_MAX,
 } from "../base/limits.ts";
-import type { PushReply, Reply } from "../base/reply.ts";
+import type { ErrorReply, PushReply, Reply } from "../base/reply.ts";
 import { errorReply, isError } from "../base/reply.ts";
 import { REPLY_TOO_LONG } from "../commands/errors.ts";
 import { ReplyWriter } from "../resp/encoder.ts";
@@ -32,6 +32,9 @@ import type { Counters } from "./statistics.ts";
 
 /** Commands of one connection in flight before its input waits. A deeper pipeline gains nothing. */
 const PIPELINE_MAX = 10_000;
+
+/** Unread requests behind a command that waits, after which a connection's input waits as well. */
+const BLOCKED_INPUT_BYTES_MAX = 1024 * 1024;
 
 /** Unsent reply bytes after which a connection's input waits until the client has read. */
 const OUTPUT_PAUSE_BYTES = 1024 * 1024;
@@ -51,6 +54,14 @@ export interface OutputLimits {
   /** Unsent bytes that a client may owe for `outputSoftSeconds` at most. */
   readonly outputSoftBytesMax: number;
   readonly outputSoftSeconds: number;
+}
+
+/** What a blocked connection waits for. */
+export interface Blocker {
+  /** Ends the wait as if its time were over (null), or with an error. */
+  interrupt(error: ErrorReply | null): void;
+  /** The client is gone. */
+  gone(): void;
 }
 
 /** What a connection needs from its server. */
@@ -94,6 +105,11 @@ export class Connection implements ReplyOwner, Subscriber {
   #overSoftSinceMs: number | null = null;
   /** When the chunk that is being worked on arrived. */
   #chunkAtMs = 0;
+  /** The command that waits, and holds up those behind it. */
+  #blocked: PendingReply | null = null;
+  #blocker: Blocker | null = null;
+  /** Called once, when nothing can be told to the client any more. */
+  onGone: (() => void) | null = null;
 
   constructor(
     socket: Socket,
@@ -116,6 +132,11 @@ export class Connection implements ReplyOwner, Subscriber {
     });
     socket.on("end", () => {
       this.#inputEnded = true;
+      // As in Redis: nobody waits any more, and what was sent behind the wait is not executed.
+      if (this.#blocked !== null) {
+        this.destroy();
+        return;
+      }
       this.#cutOffIfStuck();
       // Commands that were read and could not run yet come first.
       if (!this.#paused) this.end();
@@ -206,8 +227,33 @@ export class Connection implements ReplyOwner, Subscriber {
     return this.#push(this.#host.slowLog.isOn ? args : NO_ARGUMENTS, finish, fresh);
   }
 
+  /**
+   * Keeps the place of a command that waits for others. What the client sends behind it is executed
+   * when it has been answered. The time it waits makes it no slow command.
+   */
+  block(finish: ((reply: Reply) => Reply) | undefined): PendingReply {
+    const pending = this.#push(NO_ARGUMENTS, finish, false);
+    this.#blocked = pending;
+    this.session.blocked = true;
+    return pending;
+  }
+
+  /** Says by what the wait of {@link block} can be ended; nothing when it is over. */
+  blockedBy(blocker: Blocker): void {
+    if (this.#blocked !== null) this.#blocker = blocker;
+  }
+
+  /** Ends the wait, see {@link Blocker}; false when the connection does not wait. */
+  interrupt(error: ErrorReply | null): boolean {
+    if (this.#blocker === null) return false;
+    this.#blocker.interrupt(error);
+    return true;
+  }
+
   resolved(pending: PendingReply): void {
     if (this.#closed) return;
+    const wasBlocked = pending === this.#blocked;
+    if (wasBlocked) this.#unblock();
     pending.reply = sendable(pending.reply);
     if (pending.silent && isError(pending.reply)) this.#host.counters.errorReplies += 1;
     this.#logIfSlow(pending.args, pending.startedAtMs);
@@ -219,6 +265,7 @@ export class Connection implements ReplyOwner, Subscriber {
     }
     this.#writeReady();
     if (this.#queue.replyBytes > CONNECTION_REPLY_BYTES_MAX) this.destroy();
+    else if (wasBlocked && !this.#paused) this.#runLater();
     else this.#resume();
   }
 
@@ -237,7 +284,10 @@ export class Connection implements ReplyOwner, Subscriber {
       this.#resume();
     }
     if (!this.#ending) return;
-    if (this.#queue.length === 0 && this.#writer.length === 0) this.#socket.end();
+    if (this.#queue.length === 0 && this.#writer.length === 0) {
+      this.#socket.end();
+      this.#gone();
+    }
     // What the client still sends is read and dropped, so that its end is seen; but while it owes
     // its reading, what it sends must not pass for a sign of life.
     if (this.#socket.writableLength === 0) this.#socket.resume();
@@ -318,6 +368,29 @@ export class Connection implements ReplyOwner, Subscriber {
   #forget(): void {
     this.#closed = true;
     this.#queue.clear();
+    const blocker = this.#blocker;
+    this.#unblock();
+    blocker?.gone();
+    this.#gone();
+  }
+
+  #gone(): void {
+    const { onGone } = this;
+    this.onGone = null;
+    if (onGone !== null) onGone();
+  }
+
+  #unblock(): void {
+    this.#blocked = null;
+    this.#blocker = null;
+    this.session.blocked = false;
+  }
+
+  /** Goes on with what was read behind a command that waited. */
+  #runLater(): void {
+    if (this.#ending || this.#held) return;
+    this.#chunkAtMs = this.#host.nowMs();
+    this.#run();
   }
 
   #received(chunk: Buffer): void {
@@ -355,6 +428,14 @@ export class Connection implements ReplyOwner, Subscriber {
 
   #mustPause(): boolean {
     if (this.#closed) return true;
+    if (this.#blocked !== null) {
+      // The socket is read on, so that the client's end is seen, as far as there is room.
+      if (this.#decoder.bufferedBytes >= BLOCKED_INPUT_BYTES_MAX && !this.#paused) {
+        this.#paused = true;
+        this.#socket.pause();
+      }
+      return true;
+    }
     const queue = this.#queue;
     if (
       queue.length < PIPELINE_MAX &&

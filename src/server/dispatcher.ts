@@ -20,6 +20,7 @@ import { isWrite } from "../machine/operation.ts";
 import type { ReplySink } from "../replica/batch.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { Connection } from "./connection.ts";
+import type { LockPlans } from "./lock-plans.ts";
 import type { PubSub } from "./pubsub.ts";
 import type { Counters } from "./statistics.ts";
 
@@ -36,6 +37,7 @@ export class Dispatcher {
   readonly #replica: Replica;
   readonly #port: ServerPort;
   readonly #pubsub: PubSub;
+  readonly #locks: LockPlans;
   readonly #counters: Counters;
   readonly #shutdown: (asker: Connection) => void;
   readonly #warn: (text: string, address: string) => void;
@@ -45,6 +47,7 @@ export class Dispatcher {
     readonly replica: Replica;
     readonly port: ServerPort;
     readonly pubsub: PubSub;
+    readonly locks: LockPlans;
     readonly counters: Counters;
     readonly shutdown: (asker: Connection) => void;
     /** For the log: what a client at an address has done. */
@@ -53,6 +56,7 @@ export class Dispatcher {
     this.#replica = options.replica;
     this.#port = options.port;
     this.#pubsub = options.pubsub;
+    this.#locks = options.locks;
     this.#counters = options.counters;
     this.#shutdown = options.shutdown;
     this.#warn = options.warn;
@@ -109,6 +113,14 @@ export class Dispatcher {
       }
       case "paxos":
         this.#replica.admin(plan.args, connection.defer(args, undefined, true));
+        return;
+      case "lock-wait":
+      case "lock-all":
+      case "lock-watch":
+      case "lock-ticket":
+      case "lock-session":
+      case "lock-deadlocks":
+        this.#locks.carryOut(plan, args, connection);
         return;
       default:
         unreachable(plan);

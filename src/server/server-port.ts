@@ -7,6 +7,8 @@ import type { Settings } from "../config/settings.ts";
 import { VERSION } from "../config/version.ts";
 import { describeBallot } from "../paxos/ballot.ts";
 import type { Replica } from "../replica/replica.ts";
+import type { LockPlans } from "./lock-plans.ts";
+import { lockPort } from "./lock-plans.ts";
 import type { Server } from "./server.ts";
 
 const DATABASES = 16;
@@ -29,6 +31,7 @@ export interface ServerPortOptions {
   readonly replica: Replica;
   readonly groups: number;
   readonly storage: StorageView;
+  readonly locks: LockPlans;
   /** The port in use; known once the node listens. */
   readonly port: () => number;
 }
@@ -64,6 +67,10 @@ export function createServerPort(options: ServerPortOptions): ServerPort {
     *sessions() {
       for (const connection of server.connections()) yield connection.session;
     },
+    locks: lockPort(replica, {
+      connection: (id) => server.connection(id),
+      plans: options.locks,
+    }),
     pubsub: {
       channels: () => server.pubsub.channels(),
       channelCount: () => server.pubsub.channelCount,

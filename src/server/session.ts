@@ -1,5 +1,6 @@
 /** The mutable state of one connection that commands see. */
 import type { Session } from "../commands/contract.ts";
+import type { LockSession } from "../replica/lock-sessions.ts";
 
 export class ClientSession implements Session {
   readonly id: number;
@@ -18,6 +19,10 @@ export class ClientSession implements Session {
   noEvict = false;
   noTouch = false;
   replyMode: "on" | "off" | "skip" = "on";
+  /** In whose name it asks for locks; null before it does. */
+  lockSession: LockSession | null = null;
+  /** A command of it waits for others, see `Connection.block`. */
+  blocked = false;
   channels = 0;
   patterns = 0;
   inputBytes = 0;

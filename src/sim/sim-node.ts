@@ -130,6 +130,7 @@ export class SimNode {
     const transport = network.attach(this.id, process, this.disk);
     const clock = this.#clock;
     const scheduler = process.scheduler(clock);
+    const random = this.#random.split(`sessions of life ${this.life}`);
     process.enter(() => {
       const replica = new Replica({
         self: this.id,
@@ -143,6 +144,7 @@ export class SimNode {
         keptSlots: cluster.swarm.keptSlots,
         newMachine: (group) =>
           observeMachine(group, newMachine(this.#machineParts(), group), this.#witness),
+        newSessionId: () => sessionId(random),
         onAnswered: () => undefined,
         onStorage: () => undefined,
         onEvent: (event) => {
@@ -271,6 +273,13 @@ export class SimNode {
     this.#world.network.detach(this.id, this.#random.chance(1, 3));
     this.#witness.killed(this.disk.crashed());
   }
+}
+
+/** 32 hexadecimal digits. */
+function sessionId(random: Prng): string {
+  let id = "";
+  for (let digit = 0; digit < 32; digit += 1) id += random.below(16).toString(16);
+  return id;
 }
 
 /** What the dispatcher does with a parsed command. */

@@ -24,6 +24,7 @@ export function fakeSession(changes: Partial<FakeSession> = {}): FakeSession {
     noEvict: false,
     noTouch: false,
     replyMode: "on",
+    blocked: false,
     channels: 0,
     patterns: 0,
     inputBytes: 11,
@@ -71,6 +72,11 @@ export function fakeServer(
       patternCount: () => 0,
       publish: () => 0,
       leaveAll: () => undefined,
+    },
+    locks: {
+      unblock: () => false,
+      endSession: () => undefined,
+      statistics: () => ({ requests: 2, watchers: 3, sessions: 4, chores: 5, waiters: 6 }),
     },
     kill: (id) => {
       killed.push(id);

@@ -29,7 +29,14 @@ import type { ReplicaEvent, ReplicaTimings } from "../../src/replica/options.ts"
 import { Replica } from "../../src/replica/replica.ts";
 import type { PeerMessage } from "../../src/wire/peer-messages.ts";
 import { decodePeerBody } from "../../src/wire/peer-codec.ts";
-import { Answer, echoEngine, ManualClock, ManualScheduler, newMachine } from "./world.ts";
+import {
+  Answer,
+  echoEngine,
+  ManualClock,
+  ManualScheduler,
+  newMachine,
+  sessionIds,
+} from "./world.ts";
 
 const LINK_MS = 1;
 const DISK_MS = 1;
@@ -247,6 +254,7 @@ export class TestNode {
       scheduler: own,
       timings: options.timings ?? {},
       newMachine,
+      newSessionId: sessionIds(1 + this.id * 0x10000 + this.boot * 0x1000),
       onAnswered: () => undefined,
       onStorage: () => undefined,
       onEvent: (event) => {

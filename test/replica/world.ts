@@ -195,6 +195,7 @@ export class World {
       storage: this.storage,
       clock: this.clock,
       scheduler: this.scheduler,
+      newSessionId: sessionIds(),
       onAnswered: () => {
         this.answeredRounds += 1;
       },
@@ -256,6 +257,15 @@ export class World {
       ),
     };
   }
+}
+
+/** Ids of sessions, as regular as can be. */
+export function sessionIds(first = 1): () => string {
+  let next = first;
+  return () => {
+    next += 1;
+    return (next - 1).toString(16).padStart(32, "0");
+  };
 }
 
 /** A state without a key, whose scripts are those of {@link echoEngine}. */

@@ -1,0 +1,81 @@
+/** LOCK.TICKET with WAIT: asks again after each news of the ticket while it is pending. */
+import type { ErrorReply, Reply } from "../base/reply.ts";
+import type { LockPlan } from "../commands/contract.ts";
+import type { ReplySink } from "../replica/batch.ts";
+import type { Replica } from "../replica/replica.ts";
+import type { Blocker } from "./connection.ts";
+import type { LockWaitParts } from "./lock-watch.ts";
+
+type TicketPlan = Extract<LockPlan, { kind: "lock-ticket" }>;
+
+export class TicketWait implements Blocker {
+  readonly #replica: Replica;
+  readonly #plan: TicketPlan;
+  #sink: ReplySink | null;
+  readonly #stopWatching: () => void;
+  readonly #stopTimer: () => void;
+  /** The newest answer of the group. */
+  #last: Reply = null;
+  #asking = false;
+  /** There was news since the group was asked. */
+  #news = false;
+  #timeOver = false;
+
+  /** Begins at once; `sink` gets the map of the ticket, nil for one that is not known, or an error. */
+  constructor(parts: LockWaitParts, plan: TicketPlan, sink: ReplySink) {
+    this.#replica = parts.replica;
+    this.#plan = plan;
+    this.#sink = sink;
+    const { group, operation, waitMs } = plan;
+    // News that come while the group is being asked are not missed.
+    this.#stopWatching = this.#replica.locks.watchTicket(
+      { group, ticket: operation.ticket },
+      () => {
+        this.#news = true;
+        this.#ask();
+      },
+    );
+    this.#stopTimer = parts.scheduler.after(waitMs, () => {
+      this.#timeOver = true;
+      if (!this.#asking) this.#end(this.#last);
+    });
+    this.#ask();
+  }
+
+  interrupt(error: ErrorReply | null): void {
+    this.#end(error ?? this.#last);
+  }
+
+  gone(): void {
+    this.#end(null);
+  }
+
+  #ask(): void {
+    if (this.#asking || this.#sink === null) return;
+    this.#asking = true;
+    this.#news = false;
+    this.#replica.write(this.#plan.group, this.#plan.operation, {
+      resolve: (reply) => {
+        this.#asking = false;
+        this.#last = reply;
+        if (!isPending(reply) || this.#timeOver) this.#end(reply);
+        else if (this.#news) this.#ask();
+      },
+    });
+  }
+
+  #end(reply: Reply): void {
+    this.#stopWatching();
+    this.#stopTimer();
+    const sink = this.#sink;
+    this.#sink = null;
+    if (sink !== null) sink.resolve(reply);
+  }
+}
+
+/** Whether a ticket's map says that it waits still. */
+function isPending(reply: Reply): boolean {
+  if (typeof reply !== "object" || reply === null || !("kind" in reply)) return false;
+  if (reply.kind !== "map") return false;
+  return reply.entries.some(([field, value]) => field === "state" && value === "pending");
+}

@@ -1,0 +1,105 @@
+/**
+ * LOCK.WATCH: answers with the state of a lock as soon as it is newer than the version that the client
+ * knows; the version is the slot up to which the group's log had been applied for a state.
+ *
+ * This node hears of changes as it applies the log. Whether something has changed before, it knows for
+ * a while; where it does not, it answers at once, and the client looks for itself. The state itself is
+ * always read from whoever has all that was acknowledged.
+ */
+import type { GroupId } from "../base/ids.ts";
+import type { Scheduler } from "../base/ports.ts";
+import type { ErrorReply, Reply } from "../base/reply.ts";
+import { isError } from "../base/reply.ts";
+import type { LockPlan } from "../commands/contract.ts";
+import type { ReplySink } from "../replica/batch.ts";
+import type { Replica } from "../replica/replica.ts";
+import type { Blocker } from "./connection.ts";
+
+export interface LockWaitParts {
+  readonly replica: Replica;
+  readonly scheduler: Scheduler;
+  readonly groupOf: (key: string) => GroupId;
+}
+
+type WatchPlan = Extract<LockPlan, { kind: "lock-watch" }>;
+
+export class LockWatch implements Blocker {
+  readonly #replica: Replica;
+  readonly #plan: WatchPlan;
+  readonly #group: GroupId;
+  #sink: ReplySink | null;
+  #stopWatching: () => void = () => undefined;
+  #stopTimer: () => void = () => undefined;
+  /** What was read when the wait began; null before. */
+  #seen: Reply = null;
+  #reading = false;
+
+  /** Begins at once; `sink` gets `[version, state]`, nil when nothing has changed in time, or an error. */
+  constructor(parts: LockWaitParts, plan: WatchPlan, sink: ReplySink) {
+    this.#replica = parts.replica;
+    this.#plan = plan;
+    this.#group = parts.groupOf(plan.operation.key);
+    this.#sink = sink;
+    const { operation, version, waitMs } = plan;
+    const { locks } = this.#replica;
+    this.#stopWatching = locks.watch(this.#group, operation, () => {
+      // What this node applies late may be in the version that the client has.
+      if (locks.appliedSlot(this.#group) > version) this.#readAndAnswer();
+    });
+    if (version === 0 || locks.mayHaveChanged(this.#group, operation, version)) {
+      this.#readAndAnswer();
+      return;
+    }
+    this.#stopTimer = parts.scheduler.after(waitMs, () => {
+      this.#timeOver();
+    });
+    // A change that was acknowledged elsewhere may not have come here yet.
+    this.#replica.readBehindWrites(this.#group, operation, {
+      resolve: (reply) => {
+        if (isError(reply)) this.#end(reply);
+        else this.#seen = reply;
+      },
+    });
+  }
+
+  interrupt(error: ErrorReply | null): void {
+    this.#end(error);
+  }
+
+  gone(): void {
+    this.#end(null);
+  }
+
+  /** Says that nothing has changed only where this node knows it. */
+  #timeOver(): void {
+    const slot = slotOf(this.#seen);
+    if (slot !== null && slot > this.#replica.locks.appliedSlot(this.#group)) this.#end(this.#seen);
+    else this.#end(null);
+  }
+
+  #readAndAnswer(): void {
+    if (this.#reading) return;
+    this.#reading = true;
+    this.#stopWatching();
+    this.#stopTimer();
+    this.#replica.readBehindWrites(this.#group, this.#plan.operation, {
+      resolve: (reply) => {
+        this.#end(reply);
+      },
+    });
+  }
+
+  #end(reply: Reply): void {
+    this.#stopWatching();
+    this.#stopTimer();
+    const sink = this.#sink;
+    this.#sink = null;
+    if (sink !== null) sink.resolve(reply);
+  }
+}
+
+function slotOf(state: Reply): number | null {
+  if (!Array.isArray(state)) return null;
+  const [slot] = state as readonly Reply[];
+  return typeof slot === "number" ? slot : null;
+}
