@@ -330,6 +330,12 @@ export class Machine {
         return this.#scripts.restoreRow(row);
       case "reply-window":
         return this.#replyWindows.restoreRow(row);
+      case "lock":
+      case "holder":
+      case "waiter":
+      case "session":
+      case "ticket":
+        return false;
     }
   }
 
@@ -376,6 +382,7 @@ export class Machine {
       lastProposal: last && { node: last.node, boot: last.boot, number: last.number },
       flushedBelow: [...this.#keyspace.flushedBelow],
       scriptsFlushedBelow: this.#scripts.flushedBelow,
+      deadlocks: [],
       storedRows: this.#rows.storedRows,
       storedDigest: this.#rows.storedDigest,
     };

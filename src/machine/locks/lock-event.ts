@@ -62,3 +62,25 @@ export interface LockEdge {
   /** The token of the holder; empty where it is itself a waiter in front. */
   readonly token: string;
 }
+
+/** What has become of a request that was sent before a snapshot was put in its place. */
+export type RequestState =
+  | { readonly kind: "waiting" }
+  | { readonly kind: "granted"; readonly reply: Reply; readonly granted: readonly GrantedKey[] }
+  /** Answered otherwise, or not come yet. */
+  | { readonly kind: "unknown" };
+
+/** A session as a node sees it that looks for those of a lost node. */
+export interface SessionView {
+  readonly session: string;
+  readonly node: NodeId;
+  readonly boot: number;
+  /** 0 for one that lives; else the group time through which it may come back. */
+  readonly endsMs: number;
+}
+
+/**
+ * Told of each key whose lock has changed, while an entry is being applied; null for all keys of a
+ * database. May be told of a change that a failed script takes back: look before you believe.
+ */
+export type LockChangeListener = (db: number, key: string | null) => void;
