@@ -92,6 +92,12 @@ export const ERROR_CODES: readonly ErrorCode[] = [
     advice: "Name the same limit in all clients; LOCK.SETOPTIONS … LIMIT changes it for good.",
   },
   {
+    code: "UNBLOCKED",
+    meaning: "The command was waiting, and CLIENT UNBLOCK with ERROR has ended that.",
+    retry: "safe",
+    advice: "Ask the one who has done it, then wait again.",
+  },
+  {
     code: "CROSSSLOT",
     meaning: "The keys of one request belong to different groups.",
     retry: "never",

@@ -34,8 +34,6 @@ export const COMMAND_NOTES: ReadonlyMap<string, string> = new Map([
   ["object", "`IDLETIME` counts from the last write"],
   ["wait", "0 at once: there are no Redis replicas"],
   ["waitaof", "1 and 0 at once: what is answered is on disk"],
-  ["lock.info", "Paxlock's own"],
-  ["lock.token", "Paxlock's own"],
   ["eval", SCRIPT],
   ["evalsha", SCRIPT],
   ["eval_ro", SCRIPT],
@@ -53,7 +51,7 @@ export const COMMAND_NOTES: ReadonlyMap<string, string> = new Map([
       "scripts; channels that begin with `__lock@` are the server's",
   ],
   ["pubsub", "tells of this node; no shard channels"],
-  ["client", "no `PAUSE`, `UNPAUSE`, `UNBLOCK`; `TRACKING ON` is refused"],
+  ["client", "no `PAUSE`, `UNPAUSE`; `TRACKING ON` is refused"],
   ["config", "parameters that Paxlock has; `REWRITE` is refused"],
   ["info", "fields with something to tell, and a section `Paxlock`"],
   ["lastsave", "the time of the last checkpoint"],
@@ -62,15 +60,14 @@ export const COMMAND_NOTES: ReadonlyMap<string, string> = new Map([
     "shutdown",
     "its options make no difference: all is on disk already; the connection may close before the process has ended",
   ],
-  ["paxos.addnode", "Paxlock's own"],
-  ["paxos.handover", "Paxlock's own"],
-  ["paxos.removenode", "Paxlock's own"],
-  ["paxos.status", "Paxlock's own"],
   ["asking", "as with cluster mode off"],
   ["cluster", "as with cluster mode off"],
   ["readonly", "as with cluster mode off"],
   ["readwrite", "as with cluster mode off"],
 ]);
+
+/** Groups whose commands Redis does not have. */
+export const OWN_GROUPS: ReadonlySet<string> = new Set(["lock", "paxos"]);
 
 /** The groups of commands, in order, by what `group` in their spec says. */
 export const COMMAND_GROUPS: ReadonlyMap<string, string> = new Map([

@@ -16,7 +16,7 @@ import { OPTIONS, SECTIONS as OPTION_SECTIONS } from "../../src/config/options.t
 import type { Option } from "../../src/config/options.ts";
 import { describeBounds, describeDefault, describeUnit } from "../../src/config/values.ts";
 import { MEANT_DIFFERENCES } from "../differential/meant-differences.ts";
-import { COMMAND_GROUPS, COMMAND_NOTES } from "./command-notes.ts";
+import { COMMAND_GROUPS, COMMAND_NOTES, OWN_GROUPS } from "./command-notes.ts";
 import { commandSyntax } from "./command-syntax.ts";
 import { DEPENDENCY_REASONS, DEV_DEPENDENCY_REASONS } from "./dependency-reasons.ts";
 import { layers, mermaid } from "./layers.cjs";
@@ -91,7 +91,7 @@ export function commandTables(specs: readonly CommandSpec[]): string {
         .map((spec) => [
           `\`${commandSyntax(spec)}\``,
           spec.summary,
-          COMMAND_NOTES.get(spec.name) ?? "the same",
+          COMMAND_NOTES.get(spec.name) ?? (OWN_GROUPS.has(group) ? "Paxlock's own" : "the same"),
         ]);
       return markdownTable([title, "what it does", "beside Redis 7.2"], rows);
     })
