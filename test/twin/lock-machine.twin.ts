@@ -742,21 +742,22 @@ export class LockMachineTwin {
   }
 
   /**
-   * The owners that have to let go before a waiter can have its turn, and those that these wait for in
+   * The owners that have to let go before those can have their turn for which an owner waits, and those that these wait for in
    * turn. Not who might let go so that it is granted the sooner: of several who hold permits, one may do.
    */
-  waitsFor(waiter: TwinWaiter): Set<string> {
-    const { db } = waiter.claim;
+  waitsFor({ db, owner }: { readonly db: number; readonly owner: string }): string[] {
     const found = new Set<string>();
-    let fresh = this.#inTheWayOf(waiter);
+    const waits = (names: ReadonlySet<string>): string[] =>
+      this.#store.state.waiters
+        .filter(({ claim }) => claim.db === db && names.has(claim.owner))
+        .flatMap((one) => this.#inTheWayOf(one).filter((other) => other !== one.claim.owner))
+        .filter((other) => !found.has(other));
+    let fresh = waits(new Set([owner]));
     while (fresh.length > 0) {
-      for (const owner of fresh) found.add(owner);
-      fresh = this.#store.state.waiters
-        .filter(({ claim }) => claim.db === db && found.has(claim.owner))
-        .flatMap((one) => this.#inTheWayOf(one))
-        .filter((owner) => !found.has(owner));
+      for (const other of fresh) found.add(other);
+      fresh = waits(found);
     }
-    return found;
+    return [...found].sort();
   }
 
   #inTheWayOf(waiter: TwinWaiter): string[] {
