@@ -2,6 +2,7 @@
 
 /** What `npm install --omit=dev` brings. */
 export const DEPENDENCY_REASONS: ReadonlyMap<string, string> = new Map([
+  ["ioredis", "the connection of `paxlock/client`: protocol, TLS, greeting"],
   ["lmdb", "the database: atomic commits, read views, recovery after a crash"],
   ["pino", "structured logs"],
   ["pino-pretty", "the same logs for people, where standard output is a terminal"],
@@ -17,8 +18,7 @@ export const DEV_DEPENDENCY_REASONS: ReadonlyMap<string, string> = new Map([
   ["dependency-cruiser", "holds the layers: who may import whom"],
   ["eslint", "lint"],
   ["fast-check", "property tests: random input, shrunk when it fails"],
-  ["ioredis", "a client under test"],
-  ["ioredis5", "its major version before, which speaks RESP2"],
+  ["ioredis5", "a client under test: `ioredis` 5, which speaks RESP2"],
   ["prettier", "format"],
   ["redis", "a client under test (node-redis)"],
   ["redis-parser", "the oracle of the request decoder, and its rival in the benchmark"],

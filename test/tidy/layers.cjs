@@ -2,9 +2,9 @@
  * The folders of `src` and who may import whom, as data. The dependency rules, the lint blocks of
  * the pure folders and the drawing of the layers all come from this table.
  *
- * When you add a folder: give it the rank above the highest folder it imports, say in `not` which
- * folders below it must stay unknown to it, and name in `packages` the npm packages it may use, each
- * of which is a dependency with a reason. Tests check that every folder on disk has a row.
+ * When you add a folder: give it the rank above the highest folder it imports, say in `only` which
+ * folders below it it may know where that is not all of them, and name in `packages` the npm packages
+ * it may use, each of which is a dependency with a reason. Tests check that every folder on disk has a row.
  */
 
 /**
@@ -13,6 +13,7 @@
  * @property {number} rank Imports point to a lower rank only; folders of one rank are strangers.
  * @property {boolean} pure No Node, clock, randomness, timer or promise: runs in the simulator.
  * @property {boolean} [ports] Not pure in style, but reaches the outside through ports only.
+ * @property {readonly string[]} [only] Folders below that it may import. All of them by default.
  * @property {readonly string[]} [packages] npm packages this folder may import, type imports included.
  * @property {string} holds One line for the reader.
  */
@@ -47,20 +48,21 @@ const layers = [
     holds: "composition root",
   },
   {
-    folder: "cli",
-    rank: 6,
-    pure: false,
-    packages: ["pino", "pino-pretty"],
-    holds: "the paxlock command",
-  },
-  {
     folder: "client",
     rank: 6,
     pure: false,
     packages: ["ioredis"],
+    only: ["base"],
     holds: "TypeScript SDK over ioredis",
   },
   { folder: "sim", rank: 6, pure: false, holds: "simulator, the second composition root" },
+  {
+    folder: "cli",
+    rank: 7,
+    pure: false,
+    packages: ["pino", "pino-pretty"],
+    holds: "the paxlock command",
+  },
 ];
 
 /** Nobody imports these, whatever their rank. */
@@ -68,7 +70,11 @@ const ends = ["sim", "cli"];
 
 /** Folders `layer` may import, itself excepted. */
 function allowed(layer) {
-  return layers.filter((other) => other.rank < layer.rank && !ends.includes(other.folder));
+  const { rank, only } = layer;
+  return layers.filter(
+    ({ folder, rank: other }) =>
+      other < rank && !ends.includes(folder) && (only === undefined || only.includes(folder)),
+  );
 }
 
 const pureFolders = layers.filter(({ pure }) => pure).map(({ folder }) => folder);

@@ -6,6 +6,7 @@ export interface Layer {
   readonly rank: number;
   readonly pure: boolean;
   readonly ports?: boolean;
+  readonly only?: readonly string[];
   readonly packages?: readonly string[];
   readonly holds: string;
 }

@@ -89,6 +89,23 @@ suite(
       });
     }
 
+    test("who may import some folders only cannot import the others below it", async () => {
+      const files: Record<string, string> = {};
+      const below = layers.filter(({ rank }) => rank < 6).map(({ folder }) => folder);
+      for (const folder of below) files[`src/${folder}/a.ts`] = constant;
+      files["src/client/a.ts"] = below.map((folder) => `import "../${folder}/a.ts";\n`).join("");
+
+      const found = await offences(files);
+
+      assert.equal(
+        found.sort(),
+        below
+          .filter((folder) => folder !== "base")
+          .map((folder) => `layer-client: src/client/a.ts -> src/${folder}/a.ts`)
+          .sort(),
+      );
+    });
+
     test("a type import counts as an import", async () => {
       const found = await offences({
         "src/base/offender.ts": readType("../machine/a.ts"),

@@ -1,0 +1,375 @@
+/**
+ * Acquiring: how a grant is asked for, waited for, asked for again when the answer was lost, and
+ * withdrawn when nobody wants it any more.
+ *
+ *     waitMs 0 ── a short request, any node ─────────────────────────────▶ grant, nil
+ *     waitMs   ── a line of its own ── LOCK.ACQUIRE … WAIT ──────────────▶ grant, nil, refusal
+ *                   │ the node is gone, frozen or cut off: the next one,
+ *                   └─ same session, same owner, the rest of the time ───▶
+ *
+ * An answer that comes so late that much of its lease may be over is renewed before it is handed out:
+ * how long ago the grant was made is not known, only that it was after the request was sent.
+ */
+import type { AddressBook } from "./address-book.ts";
+import { pause, unlessAborted, type Clock } from "./clock.ts";
+import { NoAnswer, ServerError, type RawReply } from "./connection.ts";
+import { ClientClosedError, NotAcquiredError, PaxlockError, UnavailableError } from "./errors.ts";
+import type { HoldLedger } from "./hold-ledger.ts";
+import type { LeaseSpan } from "./lease.ts";
+import type { NodeWatch } from "./node-watch.ts";
+import type { AcquireSettings, ClientSettings } from "./options.ts";
+import { refusal } from "./refusals.ts";
+import { readGrant, readGrants, readInfo, type GrantReply } from "./replies.ts";
+import { canPass, mayHaveHappened, pauseMs, type Answer, type Requester } from "./requester.ts";
+import type { WaitLine, WaitLines } from "./wait-line.ts";
+
+/** What every part of a client works with. */
+export interface Tools {
+  readonly settings: ClientSettings;
+  readonly clock: Clock;
+  readonly book: AddressBook;
+  readonly requester: Requester;
+  readonly lines: WaitLines;
+  readonly nodes: NodeWatch;
+  readonly ledger: HoldLedger;
+  /** Work that nobody waits for and that `close()` lets end. */
+  readonly background: (work: Promise<unknown>) => void;
+}
+
+/** What is to be acquired: one key, or several at once. */
+export interface Wanted {
+  readonly keys: readonly string[];
+  /** Whether they are asked for with LOCK.ACQUIREALL. */
+  readonly together: boolean;
+  readonly settings: AcquireSettings;
+}
+
+/** What was acquired. */
+export interface Granted extends LeaseSpan {
+  /** In the order of the keys. */
+  readonly tokens: readonly bigint[];
+  readonly holds: number;
+  /** The line whose session holds a bound lock; null for others. */
+  readonly line: WaitLine | null;
+}
+
+/** The longest wait that is asked for at once; the rest is asked for when it is over. */
+const WAIT_MS_MAX = 24 * 60 * 60 * 1000;
+
+/** A nil this much before its time is no answer to the wait, as a part of what was asked. */
+const EARLY_PART = 0.02;
+
+/** Acquires, or rejects with a typed error and nothing held. */
+export async function acquire(tools: Tools, wanted: Wanted): Promise<Granted> {
+  const { waitMs, bind, signal } = wanted.settings;
+  signal?.throwIfAborted();
+  if (waitMs === 0 && !bind) return askOnce(tools, wanted);
+  const line = await tools.lines.take(waitMs, signal);
+  if (line === null) throw new NotAcquiredError(wanted.keys, waitMs);
+  let granted: Granted | null = null;
+  try {
+    granted = await new Wait(tools, wanted, line).run();
+    return granted;
+  } finally {
+    if (granted?.line !== line) tools.lines.give(line);
+  }
+}
+
+async function askOnce(tools: Tools, wanted: Wanted): Promise<Granted> {
+  const { clock, requester, settings } = tools;
+  const startMs = clock.nowMs();
+  let granted: Granted | null;
+  let doubt = false;
+  try {
+    const answer = await requester.send(acquireCommand(wanted, 0), {
+      doing: doing(wanted),
+      keys: wanted.keys,
+      timeoutMs: settings.requestTimeoutMs,
+      signal: wanted.settings.signal,
+      ...beforeRepeat(tools, wanted),
+    });
+    doubt = answer.doubt;
+    granted = await confirmed(tools, wanted, { ...answer, line: null });
+  } catch (thrown) {
+    if (!isAnswer(thrown)) withdraw(tools, wanted);
+    throw thrown;
+  }
+  if (granted !== null) return granted;
+  // An earlier attempt may still be on its way.
+  if (doubt) withdraw(tools, wanted);
+  throw new NotAcquiredError(wanted.keys, clock.nowMs() - startMs);
+}
+
+/** One request that waits, over as many connections as it takes. */
+class Wait {
+  readonly #tools: Tools;
+  readonly #wanted: Wanted;
+  readonly #line: WaitLine;
+  readonly #startMs: number;
+  readonly #endMs: number;
+  /** When a node answered last, whatever it said. */
+  #heardMs: number;
+  #attempt = 0;
+  #doubt = false;
+
+  constructor(tools: Tools, wanted: Wanted, line: WaitLine) {
+    this.#tools = tools;
+    this.#wanted = wanted;
+    this.#line = line;
+    this.#startMs = tools.clock.nowMs();
+    this.#endMs = this.#startMs + wanted.settings.waitMs;
+    this.#heardMs = this.#startMs;
+  }
+
+  async run(): Promise<Granted> {
+    try {
+      for (;;) {
+        const granted = await this.#ask();
+        if (granted !== null) return granted;
+        this.#wanted.settings.signal?.throwIfAborted();
+      }
+    } catch (thrown) {
+      if (this.#doubt || !isAnswer(thrown)) this.#withdraw();
+      throw thrown;
+    }
+  }
+
+  /** One attempt; null when there is to be another. */
+  async #ask(): Promise<Granted | null> {
+    const { clock, requester } = this.#tools;
+    try {
+      await unlessAborted(this.#line.connect(), this.#wanted.settings.signal);
+      this.#heardMs = clock.nowMs();
+      const askMs = Math.min(WAIT_MS_MAX, Math.max(0, Math.ceil(this.#endMs - clock.nowMs())));
+      const again = this.#doubt
+        ? await beforeRepeat(this.#tools, this.#wanted).beforeRepeat?.()
+        : null;
+      const sentMs = clock.nowMs();
+      const answer = again ?? { sentMs, reply: await this.#call(askMs) };
+      this.#heardMs = clock.nowMs();
+      const { bind } = this.#wanted.settings;
+      const line = bind ? this.#line : null;
+      const granted = await confirmed(this.#tools, this.#wanted, { ...answer, line });
+      if (granted !== null) return granted;
+      // The wait was ended by something else than its time: the end of the session, say.
+      const early = this.#endMs - clock.nowMs() > Math.max(20, askMs * EARLY_PART);
+      if (!early) throw new NotAcquiredError(this.#wanted.keys, clock.nowMs() - this.#startMs);
+      await this.#pause();
+    } catch (thrown) {
+      if (!(thrown instanceof ServerError || thrown instanceof NoAnswer)) throw thrown;
+      const asked = { doing: doing(this.#wanted), keys: this.#wanted.keys };
+      if (thrown instanceof ServerError && !canPass(thrown)) throw refusal(asked, thrown);
+      this.#doubt ||= mayHaveHappened(thrown);
+      await this.#failed(thrown);
+    }
+    if (requester.isClosed) throw new ClientClosedError();
+    return null;
+  }
+
+  /** Sends the request and waits for its end, for as long as the node is there. */
+  async #call(askMs: number): Promise<RawReply> {
+    const { nodes, settings } = this.#tools;
+    const [key = ""] = this.#wanted.keys;
+    const endpoint = this.#line.endpoint;
+    const stop =
+      endpoint === null
+        ? null
+        : nodes.watch(endpoint, {
+            key,
+            away: (why) => {
+              this.#line.drop(why);
+            },
+          });
+    // Group time may stand still in a failover, so the answer may come later than it was asked for.
+    const patienceMs = askMs + settings.requestTimeoutMs;
+    try {
+      return await unlessAborted(
+        this.#line.call(acquireCommand(this.#wanted, askMs), patienceMs),
+        this.#wanted.settings.signal,
+      );
+    } finally {
+      stop?.();
+    }
+  }
+
+  /** No answer, or one that will pass: waits a moment, or gives up. */
+  async #failed(thrown: ServerError | NoAnswer): Promise<void> {
+    const { clock, requester, settings } = this.#tools;
+    if (requester.isClosed) throw new ClientClosedError();
+    const nowMs = clock.nowMs();
+    const silentMs = nowMs - this.#heardMs;
+    const cause = { said: thrown.message };
+    // A node that kept the request for long before it was lost was there until then.
+    if (thrown instanceof NoAnswer && thrown.sent) this.#heardMs = nowMs;
+    else if (silentMs >= settings.requestTimeoutMs) {
+      throw new UnavailableError(doing(this.#wanted), cause);
+    }
+    if (nowMs >= this.#endMs && this.#wanted.settings.waitMs > 0) {
+      throw new NotAcquiredError(this.#wanted.keys, nowMs - this.#startMs);
+    }
+    await this.#pause();
+  }
+
+  async #pause(): Promise<void> {
+    const { clock, book } = this.#tools;
+    const leftMs = Math.max(0, this.#endMs - clock.nowMs());
+    const { signal, waitMs } = this.#wanted.settings;
+    const forMs = pauseMs(this.#attempt, book.size);
+    this.#attempt += 1;
+    await pause(waitMs === 0 ? forMs : Math.min(forMs, leftMs), signal);
+  }
+
+  /** The node withdraws what a closed connection has asked for; what it had granted goes back. */
+  #withdraw(): void {
+    this.#line.drop("is not waited at any more");
+    withdraw(this.#tools, this.#wanted);
+  }
+}
+
+/**
+ * The grant as it may be handed out; null where there is none. One whose lease may be over for the
+ * most part is renewed first, and is none if that finds that it has ended.
+ */
+async function confirmed(
+  tools: Tools,
+  wanted: Wanted,
+  answer: Pick<Answer, "reply" | "sentMs"> & { readonly line: WaitLine | null },
+): Promise<Granted | null> {
+  const grant = readReply(wanted, answer.reply);
+  if (grant === null) return null;
+  const { sentMs, line } = answer;
+  const { tokens, remainingMs, holds } = grant;
+  const elapsedMs = tools.clock.nowMs() - sentMs;
+  if (elapsedMs <= remainingMs / 3) return { tokens, remainingMs, holds, sentMs, line };
+  const { owner, ttlMs } = wanted.settings;
+  const { requestTimeoutMs } = tools.settings;
+  const span = await renewAll(tools, {
+    keys: wanted.keys,
+    tokens,
+    owner,
+    ttlMs,
+    withinMs: Math.min(requestTimeoutMs, ttlMs),
+  });
+  return span === null ? null : { tokens, holds, line, ...span };
+}
+
+/** Renews every key; null when one of them is held no more. */
+export async function renewAll(
+  { requester, settings }: Tools,
+  {
+    keys,
+    tokens,
+    owner,
+    ttlMs,
+    withinMs,
+  }: {
+    readonly keys: readonly string[];
+    readonly tokens: readonly bigint[];
+    readonly owner: string;
+    readonly ttlMs: number;
+    readonly withinMs: number;
+  },
+): Promise<LeaseSpan | null> {
+  // Three nodes can be asked before the time is over, whatever the first two do.
+  const attemptMs = Math.min(settings.attemptTimeoutMs, Math.max(10, withinMs / 3));
+  const spans = await Promise.all(
+    keys.map(async (key, index) => {
+      const token = String(tokens[index] ?? "");
+      const args = ["LOCK.RENEW", key, owner, String(ttlMs), "TOKEN", token];
+      const { reply, sentMs } = await requester.send(args, {
+        doing: `renewing ${JSON.stringify(key)}`,
+        keys: [key],
+        timeoutMs: withinMs,
+        attemptMs,
+      });
+      const renewed = readGrant("LOCK.RENEW", reply);
+      return renewed === null ? null : { sentMs, remainingMs: renewed.remainingMs };
+    }),
+  );
+  let earliest: LeaseSpan = { sentMs: Infinity, remainingMs: Infinity };
+  for (const span of spans) {
+    if (span === null) return null;
+    earliest = {
+      sentMs: Math.min(earliest.sentMs, span.sentMs),
+      remainingMs: Math.min(earliest.remainingMs, span.remainingMs),
+    };
+  }
+  return earliest;
+}
+
+/**
+ * A reentrant request that may have been counted must not be counted again: the cluster is asked how
+ * often the owner holds the lock, and this client knows how often it should.
+ */
+function beforeRepeat(
+  tools: Tools,
+  wanted: Wanted,
+): { readonly beforeRepeat?: () => Promise<Answer | null> } {
+  const { reentrant, owner } = wanted.settings;
+  const [key = ""] = wanted.keys;
+  if (!reentrant) return {};
+  return {
+    beforeRepeat: async () => {
+      const { requester, settings, ledger } = tools;
+      const { reply, sentMs } = await requester.send(["LOCK.INFO", key], {
+        doing: `looking at ${JSON.stringify(key)}`,
+        keys: [key],
+        timeoutMs: settings.requestTimeoutMs,
+      });
+      const holder = readInfo("LOCK.INFO", reply)?.holders.find((each) => each.owner === owner);
+      if (holder === undefined || holder.holds <= ledger.count(owner, key)) return null;
+      const { token, remainingMs, holds } = holder;
+      return { reply: [String(token), remainingMs, holds], sentMs, doubt: true };
+    },
+  };
+}
+
+/** Whether the cluster has said that nothing was granted. */
+function isAnswer(thrown: unknown): boolean {
+  return thrown instanceof PaxlockError && !["UNAVAILABLE", "CLIENT_CLOSED"].includes(thrown.code);
+}
+
+/** Gives back what a request that is given up may have been granted; nobody waits for it. */
+function withdraw(tools: Tools, wanted: Wanted): void {
+  const { requester, settings, ledger } = tools;
+  const { owner } = wanted.settings;
+  if (requester.isClosed) return;
+  for (const key of wanted.keys) {
+    // What the same owner has by another request of this client stays.
+    if (ledger.count(owner, key) > 0) continue;
+    tools.background(
+      requester.send(["LOCK.RELEASE", key, owner], {
+        doing: `releasing ${JSON.stringify(key)}`,
+        keys: [key],
+        timeoutMs: settings.attemptTimeoutMs,
+      }),
+    );
+  }
+}
+
+function acquireCommand({ keys, together, settings }: Wanted, waitMs: number): string[] {
+  const { owner, ttlMs, mode, priority, reentrant, bind, delayMs, data } = settings;
+  const head = together
+    ? ["LOCK.ACQUIREALL", String(keys.length), ...keys]
+    : ["LOCK.ACQUIRE", ...keys];
+  const args = [...head, owner, String(ttlMs)];
+  if (waitMs > 0) args.push("WAIT", String(waitMs));
+  if (mode === "shared") args.push("SHARED");
+  else if (mode !== "exclusive") {
+    args.push("PERMITS", String(mode.permits), "OF", String(mode.limit));
+  }
+  if (priority > 0) args.push("PRIORITY", String(priority));
+  if (reentrant) args.push("REENTRANT");
+  if (bind) args.push("BIND");
+  if (delayMs > 0) args.push("DELAY", String(delayMs));
+  if (data !== "") args.push("DATA", data);
+  return args;
+}
+
+function readReply({ keys, together }: Wanted, reply: RawReply): GrantReply | null {
+  return together ? readGrants(reply, keys) : readGrant("LOCK.ACQUIRE", reply);
+}
+
+function doing({ keys }: Wanted): string {
+  return `acquiring ${keys.map((key) => JSON.stringify(key)).join(", ")}`;
+}
