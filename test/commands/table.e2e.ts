@@ -8,18 +8,17 @@ import { ALL } from "../../src/commands/table.ts";
 import { withRedisServer } from "../support/redis-server.ts";
 import type { RespValue } from "../support/resp3-reader.ts";
 import { suite } from "../support/suite.ts";
+import { OWN_GROUPS } from "../tidy/command-notes.ts";
 import { replyOf } from "./fakes.ts";
 
 /** Commands and subcommands of ours that Redis 7.0 does not have. */
 const ONLY_OURS = new Map([
   ["delex", "Redis 8.4"],
   ["delifeq", "Valkey 9"],
-  ["lock.info", "Paxlock's own"],
-  ["lock.token", "Paxlock's own"],
-  ["paxos.addnode", "Paxlock's own"],
-  ["paxos.handover", "Paxlock's own"],
-  ["paxos.removenode", "Paxlock's own"],
-  ["paxos.status", "Paxlock's own"],
+  ...ALL.filter(({ group }) => OWN_GROUPS.has(group)).map(({ name }): [string, string] => [
+    name,
+    "Paxlock's own",
+  ]),
   ["waitaof", "Redis 7.2"],
   ["client|no-touch", "Redis 7.2"],
   ["client|setinfo", "Redis 7.2"],
@@ -29,7 +28,6 @@ const ONLY_OURS = new Map([
 const ONLY_THEIRS = [
   /^cluster\|/, // all of CLUSTER is one refusal
   /^client\|(un)?pause$/, // nothing can be paused
-  /^client\|unblock$/, // nothing blocks
   /^pubsub\|shard/, // no shard channels
 ];
 
