@@ -19,7 +19,8 @@ interface Stage {
 function stage(): Stage {
   const sent: (readonly [number, PeerMessage])[] = [];
   const heard: (readonly [string, string])[] = [];
-  const linked = new Set([1, 3]);
+  // No transport has a link to its own node; none may be asked for one either.
+  const linked = new Set([1, 2, 3]);
   const context = {
     self: 2,
     get tick() {

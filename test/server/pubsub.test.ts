@@ -182,6 +182,10 @@ suite("server/pubsub", (test) => {
       /^OOM the subscriptions of this node/,
     );
     assert.equal(two.session, { channels: 0, patterns: 0 });
+    // Leaving what one does not hear makes no room.
+    change(pubsub, two, "subscribe", "other");
+    change(pubsub, two, "unsubscribe", ...words, ...words);
+    assert.match(String(change(pubsub, two, "subscribe", ...words)), /^OOM/);
     pubsub.leaveAll(one);
     assert.is(pubsub.patternCount, 1);
     const last = words.slice(1);
