@@ -353,6 +353,26 @@ suite("replica/checkpoints", (test) => {
     assert.equal(states.map((state) => state.group).sort(), [0, 1]);
   });
 
+  test("a quiet moment calls for one checkpoint of a group, whatever goes on after it", () => {
+    const world = World.ready();
+    world.write(0, setNx("before", "v"));
+    world.finishDisk();
+    world.scheduler.pass(1_000);
+    assert.is.not(world.storage.checkpointInFlight, null, "it is quiet");
+
+    // Each is applied while a checkpoint is in flight, if there is one: something is always new.
+    for (let round = 0; round < 5; round += 1) {
+      world.write(0, setNx(`k${round}`, "v"));
+      world.scheduler.settle();
+      world.storage.succeed();
+      world.scheduler.settle();
+      if (world.storage.checkpointInFlight !== null) world.storage.succeedCheckpoint();
+      world.scheduler.settle();
+    }
+
+    assert.is(world.storage.checkpoints.length, 1);
+  });
+
   test("an idle node without leases writes nothing", () => {
     const world = World.ready();
     world.write(0, { ...setNx("a", "v"), expireMode: "none" });
