@@ -33,8 +33,12 @@ const SHARED_BYTES = 1024 * 1024;
 /** Room beyond the need: without it one page more in use would ask the disk again, and it be full. */
 const SPARE_BYTES = 1024 * 1024;
 
-/** Zeros are written in steps, so that they need little memory. */
-const STEP_BYTES = 1024 * 1024;
+/**
+ * Zeros are written page by page. Linux caches what one call writes in pieces as large as the call,
+ * and each later write of a page walks over all of its piece: after steps of a megabyte a page of
+ * a checkpoint cost 19 µs of processor time, after these 4.
+ */
+const STEP_BYTES = 4096;
 
 /** What a transaction is going to do. */
 export interface Need {
