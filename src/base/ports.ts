@@ -46,7 +46,7 @@ export interface PromiseRecord {
 /** A state row of one group: a row id the machine chose, unique in the group, and its bytes. */
 export interface RowWrite {
   readonly row: number;
-  /** As `wire/state-codec.ts` makes them, checksum at the end; `null` removes the row. */
+  /** As `wire/state-codec.ts` makes them, checksum at the end; perhaps a view. `null` removes the row. */
   readonly bytes: Uint8Array | null;
 }
 

@@ -25,7 +25,7 @@ import type { Effect, Role } from "../paxos/effects.ts";
 import type { PaxosGroup } from "../paxos/group.ts";
 import type { Member, MemberChange } from "../paxos/members.ts";
 import { decodeEntry } from "../wire/entry-codec.ts";
-import { encodeGroupMeta, encodeStateRow } from "../wire/state-codec.ts";
+import { encodeGroupMeta, encodeStateRows } from "../wire/state-codec.ts";
 import type { Batch, BatchVisitor, OriginName, OriginSink, ReplySink } from "./batch.ts";
 import { isOriginSink } from "./batch.ts";
 import { CatchUpWindow } from "./catch-up-window.ts";
@@ -340,10 +340,7 @@ export class GroupReplica {
   /** What changed since the last checkpoint, as bytes. At most `keepBytes` of the log are kept. */
   takeCheckpoint(keepBytes: number): StateWrite {
     const checkpoint = this.#machine.takeCheckpoint();
-    const rows = checkpoint.changed.map((row) => ({
-      row: row.row,
-      bytes: encodeStateRow(row) as Uint8Array | null,
-    }));
+    const rows = encodeStateRows(checkpoint.changed);
     for (const row of checkpoint.removed) rows.push({ row, bytes: null });
     const appliedSlot = this.#machine.appliedSlot;
     this.#checkpointedSlot = appliedSlot;
