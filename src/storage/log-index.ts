@@ -46,7 +46,11 @@ class GroupRecords {
     const record = present(this.first(), "there is a first record");
     this.bytes -= sizeOf(record);
     this.head += 1;
-    if (this.head >= LEAST_COMPACTION && this.head * 2 > this.records.length) this.#compact();
+    const all = this.head === this.records.length;
+    // A record may be large, and after the last one of a quiet node no other comes.
+    if (all || (this.head >= LEAST_COMPACTION && this.head * 2 > this.records.length)) {
+      this.#compact();
+    }
     return record;
   }
 
