@@ -60,7 +60,8 @@ export interface StateWrite {
   readonly appliedSlot: Slot;
   /** As `wire/state-codec.ts` makes it, checksum at the end. */
   readonly meta: Uint8Array;
-  readonly rows: readonly RowWrite[];
+  /** May be walked through again, as a write that failed is tried again. */
+  readonly rows: Iterable<RowWrite>;
   /** Log records of this group with `slot` at or below this may be dropped; at most `appliedSlot`. */
   readonly cutThrough: Slot;
 }

@@ -335,7 +335,7 @@ suite("replica/checkpoints", (test) => {
     const [state] = states;
 
     assert.is(states.length, 1);
-    assert.is(state?.rows.length, CHECKPOINT_ROWS);
+    assert.is([...(state?.rows ?? [])].length, CHECKPOINT_ROWS);
     assert.is(state?.cutThrough, state?.appliedSlot);
     assert.is(state?.appliedSlot, 1);
   });

@@ -9,8 +9,8 @@ import {
   decodeStateRow,
   encodeGroupMeta,
   encodeMachineMeta,
+  EncodedRows,
   encodeStateRow,
-  encodeStateRows,
 } from "../../src/wire/state-codec.ts";
 import { golden } from "../support/golden.ts";
 import { suite } from "../support/suite.ts";
@@ -47,15 +47,17 @@ suite("wire/state-codec", (test) => {
       ...[row(4_001, 1024 * 1024), row(4_002, 5), row(4_003, 300_000), row(4_004, 0)],
     ];
 
-    const writes = encodeStateRows(rows);
+    const encoded = new EncodedRows(rows, [7, 9]);
 
-    assert.equal(
-      writes,
-      rows.map((one) => ({ row: one.row, bytes: encodeStateRow(one) })),
-    );
-    const buffers = new Set(writes.map(({ bytes }) => bytes?.buffer));
+    const expected = [
+      ...rows.map((one) => ({ row: one.row, bytes: encodeStateRow(one) })),
+      ...[7, 9].map((one) => ({ row: one, bytes: null })),
+    ];
+    assert.equal([...encoded], expected);
+    assert.equal([...encoded], expected, "again, after others were encoded");
+    const buffers = new Set([...encoded].flatMap(({ bytes }) => bytes?.buffer ?? []));
     assert.ok(buffers.size <= 4, `${buffers.size} buffers`);
-    assert.equal(encodeStateRows([]), []);
+    assert.equal([...new EncodedRows([], [])], []);
   });
 
   test("the group-wide state comes back as it was", () => {
