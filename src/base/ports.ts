@@ -46,7 +46,7 @@ export interface PromiseRecord {
 /** A state row of one group: a row id the machine chose, unique in the group, and its bytes. */
 export interface RowWrite {
   readonly row: number;
-  /** As `wire/state-codec.ts` makes them, checksum at the end; `null` removes the row. */
+  /** As `wire/state-codec.ts` makes them, checksum at the end; perhaps a view. `null` removes the row. */
   readonly bytes: Uint8Array | null;
 }
 
@@ -60,7 +60,8 @@ export interface StateWrite {
   readonly appliedSlot: Slot;
   /** As `wire/state-codec.ts` makes it, checksum at the end. */
   readonly meta: Uint8Array;
-  readonly rows: readonly RowWrite[];
+  /** May be walked through again, as a write that failed is tried again. */
+  readonly rows: Iterable<RowWrite>;
   /** Log records of this group with `slot` at or below this may be dropped; at most `appliedSlot`. */
   readonly cutThrough: Slot;
 }

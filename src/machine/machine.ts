@@ -289,6 +289,11 @@ export class Machine {
     );
   }
 
+  /** How many of them are removed, those left over by flushes not counted. */
+  removedRows(): number {
+    return this.#rows.removedSize;
+  }
+
   /**
    * What changed since the last checkpoint, ordered by row id. `leftoversMax` bounds the rows of
    * flushed databases in `removed`, which may come later; all else must be in one checkpoint, to be

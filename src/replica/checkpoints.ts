@@ -13,7 +13,6 @@ export class Checkpoints {
   readonly #groups: readonly GroupReplica[];
   /** Where the search for a group goes on, so that all get their turn. */
   #next = 0;
-  #all = false;
   #stopping = false;
   /** Groups that are checkpointed soon though little has changed. */
   readonly #wanted = new Set<GroupId>();
@@ -27,9 +26,13 @@ export class Checkpoints {
     this.#groups = groups;
   }
 
-  /** Every group that has something new, soon. */
+  /**
+   * Every group that has something new, soon, and each of them once: those who go on would otherwise
+   * have something new again whenever the last one is done, and a quiet moment of a node would leave
+   * it with tiny checkpoints, one after the other, until nobody wants anything of it.
+   */
   wantAll(): void {
-    this.#all = true;
+    for (const group of this.#groups) if (this.#hasNews(group)) this.#wanted.add(group.id);
   }
 
   want(group: GroupId): void {
@@ -71,13 +74,14 @@ export class Checkpoints {
       this.#disk.checkpoint(group.takeCheckpoint(Math.floor(CATCH_UP_BYTES_MAX / count)));
       return true;
     }
-    this.#all = false;
     return false;
   }
 
   #isDue(group: GroupReplica): boolean {
-    if (this.#wanted.has(group.id)) return true;
-    if (!this.#all) return group.checkpointDue;
+    return this.#wanted.has(group.id) || group.checkpointDue;
+  }
+
+  #hasNews(group: GroupReplica): boolean {
     return group.behindCheckpoint || (!this.#stopping && group.machine.dirtyRows() > 0);
   }
 }

@@ -25,6 +25,7 @@ import { sizeOf } from "./batch.ts";
 import type { ReplicaContext } from "./context.ts";
 import type { Load } from "./load.ts";
 import { NO_LEADER_IN_TIME, UNDECIDED_IN_TIME } from "./refusals.ts";
+import { SequenceQueue } from "./sequence-queue.ts";
 
 /** What a client wants of the group. */
 export interface ForwardRequest {
@@ -99,7 +100,7 @@ export class ForwardQueue {
   readonly #context: ReplicaContext;
   readonly #load: Load;
   /** By ascending sequence. */
-  readonly #sent = new Map<number, Outstanding>();
+  readonly #sent = new SequenceQueue<Outstanding>();
   #unsent: Outstanding[] = [];
   #nextSequence = 1;
   /** Whom to send to; 0 while nobody is known to lead, or this node does. */
@@ -278,7 +279,7 @@ export class ForwardQueue {
   #number(item: Outstanding): void {
     item.sequence = this.#nextSequence;
     this.#nextSequence += 1;
-    this.#sent.set(item.sequence, item);
+    this.#sent.add(item.sequence, item);
   }
 
   #send(target: NodeId, item: Outstanding): void {
@@ -298,8 +299,7 @@ export class ForwardQueue {
   }
 
   #floor(): number {
-    for (const sequence of this.#sent.keys()) return sequence;
-    return this.#nextSequence;
+    return this.#sent.lowest ?? this.#nextSequence;
   }
 
   #refused(from: NodeId, item: Outstanding, message: ForwardedMessage): void {

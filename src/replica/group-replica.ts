@@ -13,7 +13,7 @@
  */
 import { assert, present } from "../base/assert.ts";
 import type { GroupId, Millis, NodeId, Slot } from "../base/ids.ts";
-import { CHECKPOINT_ROWS, LONE_WINDOW_SLOTS } from "../base/limits.ts";
+import { CHECKPOINT_REMOVED_PER_ROW, CHECKPOINT_ROWS, LONE_WINDOW_SLOTS } from "../base/limits.ts";
 import type { StateWrite } from "../base/ports.ts";
 import type { Reply } from "../base/reply.ts";
 import type { Entry } from "../machine/entry.ts";
@@ -26,7 +26,7 @@ import type { Effect, Role } from "../paxos/effects.ts";
 import type { PaxosGroup } from "../paxos/group.ts";
 import type { Member, MemberChange } from "../paxos/members.ts";
 import { decodeEntry } from "../wire/entry-codec.ts";
-import { encodeGroupMeta, encodeStateRow } from "../wire/state-codec.ts";
+import { encodeGroupMeta, EncodedRows } from "../wire/state-codec.ts";
 import type { Batch, BatchVisitor, OriginName, OriginSink, ReplySink } from "./batch.ts";
 import { isOriginSink } from "./batch.ts";
 import { CatchUpWindow } from "./catch-up-window.ts";
@@ -354,18 +354,16 @@ export class GroupReplica {
 
   /** Whether so much has changed that a checkpoint should be made. */
   get checkpointDue(): boolean {
-    if (this.#machine.dirtyRows() >= CHECKPOINT_ROWS) return true;
+    const removed = this.#machine.removedRows();
+    const others = this.#machine.dirtyRows() - removed;
+    if (others + removed / CHECKPOINT_REMOVED_PER_ROW >= CHECKPOINT_ROWS) return true;
     return this.#bytesSinceCheckpoint >= this.#context.checkpointBytes && this.behindCheckpoint;
   }
 
   /** What changed since the last checkpoint, as bytes. At most `keepBytes` of the log are kept. */
   takeCheckpoint(keepBytes: number): StateWrite {
     const checkpoint = this.#machine.takeCheckpoint();
-    const rows = checkpoint.changed.map((row) => ({
-      row: row.row,
-      bytes: encodeStateRow(row) as Uint8Array | null,
-    }));
-    for (const row of checkpoint.removed) rows.push({ row, bytes: null });
+    const rows = new EncodedRows(checkpoint.changed, checkpoint.removed);
     const appliedSlot = this.#machine.appliedSlot;
     this.#checkpointedSlot = appliedSlot;
     this.#bytesSinceCheckpoint = 0;

@@ -128,6 +128,9 @@ export class ReplyQueue {
     if (head === null || !head.done) return null;
     this.#head = head.next;
     if (this.#head === null) this.#tail = null;
+    // One that has grown old, though nobody needs it, would keep the next from the collection of the
+    // young ones, that one the next, and so on: all of a busy connection until a full collection.
+    head.next = null;
     this.#length -= 1;
     this.#requestBytes -= head.requestBytes;
     this.#replyBytes -= head.replyBytes;

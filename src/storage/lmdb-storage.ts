@@ -128,7 +128,7 @@ function takeOver({ directory, environment }: OpenFolder, read: Scan): number {
   const boot = read.boot + 1;
   const { root } = environment;
   root.transactionSync(() => {
-    reserve(root, directory, { bytes: 0, rows: environment.rows.length });
+    reserve(root, directory, { bytes: 0, copies: 2 * environment.rows.length });
     environment.folder.putSync(BOOT_KEY, encodeBoot(boot));
     environment.rows.forEach((sides, group) => {
       const other = sides[otherSide(present(read.sides[group], "each group has a side"))];

@@ -22,7 +22,8 @@ const LEAST_COMPACTION = 64;
 
 /** The records of one group, as columns with a common head, since there may be many. */
 class GroupRecords {
-  records: AcceptedRecord[] = [];
+  /** Those in front of the head are gone. */
+  records: (AcceptedRecord | undefined)[] = [];
   segments: number[] = [];
   head = 0;
   bytes = 0;
@@ -45,6 +46,8 @@ class GroupRecords {
   take(): AcceptedRecord {
     const record = present(this.first(), "there is a first record");
     this.bytes -= sizeOf(record);
+    // Its value goes now: those in front of the head may be as large as those that are needed.
+    this.records[this.head] = undefined;
     this.head += 1;
     if (this.head >= LEAST_COMPACTION && this.head * 2 > this.records.length) this.#compact();
     return record;

@@ -27,7 +27,7 @@ import {
   type Peer,
   type Side,
 } from "./format.ts";
-import { reserve } from "./reservation.ts";
+import { reserve, statistic } from "./reservation.ts";
 
 const REMOVE = 0;
 const PUT = 1;
@@ -70,7 +70,7 @@ export interface RowsPlace {
 export function listRows(
   writer: ByteWriter,
   { group, side }: RowsPlace,
-  rows: readonly RowWrite[],
+  rows: Iterable<RowWrite>,
 ): void {
   const table = ROWS_TABLE + 2 * group + side;
   for (const { row, bytes } of rows) {
@@ -107,12 +107,15 @@ function listValue(writer: ByteWriter, value: Uint8Array): void {
  */
 export function runWriteList(environment: Environment, directory: string, list: Uint8Array): void {
   const { root } = environment;
-  let rows = 0;
-  readList(list, () => {
-    rows += 1;
+  const changes = new Map<Table, number>();
+  readList(list, (_, number) => {
+    const table = tableOf(environment, number);
+    changes.set(table, (changes.get(table) ?? 0) + 1);
   });
   root.transactionSync(() => {
-    reserve(root, directory, { bytes: list.length, rows });
+    let copies = 0;
+    for (const [table, rows] of changes) copies += Math.min(2 * rows, pagesOf(table));
+    reserve(root, directory, { bytes: list.length, copies });
     readList(list, (action, number, key, value) => {
       const table = tableOf(environment, number);
       if (action === CLEAR) table.clearSync();
@@ -120,6 +123,11 @@ export function runWriteList(environment: Environment, directory: string, list: 
       else table.removeSync(key);
     });
   }, SYNCHRONOUS);
+}
+
+/** The pages that rows of a table lie on, and those above them. */
+function pagesOf(table: Table): number {
+  return statistic(table, "treeLeafPageCount") + statistic(table, "treeBranchPageCount");
 }
 
 /** Visits the actions of a list; what an action has not is empty. */

@@ -2,6 +2,7 @@
 import * as assert from "uvu/assert";
 import { present } from "../../src/base/assert.ts";
 import {
+  CHECKPOINT_REMOVED_PER_ROW,
   CHECKPOINT_ROWS,
   EVALUATED_SCRIPTS_MAX,
   EXPIRY_INTERVAL_MS,
@@ -335,9 +336,32 @@ suite("replica/checkpoints", (test) => {
     const [state] = states;
 
     assert.is(states.length, 1);
-    assert.is(state?.rows.length, CHECKPOINT_ROWS);
+    assert.is([...(state?.rows ?? [])].length, CHECKPOINT_ROWS);
     assert.is(state?.cutThrough, state?.appliedSlot);
     assert.is(state?.appliedSlot, 1);
+  });
+
+  test("removed rows call for a checkpoint later than changed ones", () => {
+    const world = World.ready();
+    const most = CHECKPOINT_REMOVED_PER_ROW * CHECKPOINT_ROWS;
+    for (let index = 0; index < most; index += 1) world.write(0, setNx(`k${index}`, "v"));
+    world.finishDisk();
+    world.scheduler.pass(3_000);
+    world.finishDisk();
+    const before = world.storage.checkpoints.length;
+    const remove = (from: number, to: number): void => {
+      const keys = Array.from({ length: to - from }, (_, index) => `k${from + index}`);
+      world.write(0, { kind: "delete", db: 0, keys });
+      world.finishDisk();
+    };
+
+    remove(0, most - 1);
+    assert.is(world.storage.checkpoints.length, before);
+    remove(most - 1, most);
+
+    assert.is(world.storage.checkpoints.length, before + 1);
+    const rows = [...(world.storage.checkpoints.at(-1)?.rows ?? [])];
+    assert.is(rows.filter(({ bytes }) => bytes === null).length, most);
   });
 
   test("an idle node ends with everything in the state and nothing in the log", () => {
@@ -351,6 +375,26 @@ suite("replica/checkpoints", (test) => {
     const states = world.storage.checkpoints;
 
     assert.equal(states.map((state) => state.group).sort(), [0, 1]);
+  });
+
+  test("a quiet moment calls for one checkpoint of a group, whatever goes on after it", () => {
+    const world = World.ready();
+    world.write(0, setNx("before", "v"));
+    world.finishDisk();
+    world.scheduler.pass(1_000);
+    assert.is.not(world.storage.checkpointInFlight, null, "it is quiet");
+
+    // Each is applied while a checkpoint is in flight, if there is one: something is always new.
+    for (let round = 0; round < 5; round += 1) {
+      world.write(0, setNx(`k${round}`, "v"));
+      world.scheduler.settle();
+      world.storage.succeed();
+      world.scheduler.settle();
+      if (world.storage.checkpointInFlight !== null) world.storage.succeedCheckpoint();
+      world.scheduler.settle();
+    }
+
+    assert.is(world.storage.checkpoints.length, 1);
   });
 
   test("an idle node without leases writes nothing", () => {

@@ -161,7 +161,7 @@ export function commitNumber(number: number, bytes: number): Writes {
         ...checkpoint(group, number, [stringRow(number)], [number - 400]),
         cutThrough: Math.max(0, number - 200),
       },
-    ].map(({ rows, ...rest }) => ({ ...rest, rows: rows.filter(({ row }) => row > 0) })),
+    ].map(({ rows, ...rest }) => ({ ...rest, rows: [...rows].filter(({ row }) => row > 0) })),
   };
 }
 

@@ -1,6 +1,7 @@
 /** State rows and the group-wide state as bytes: round trip, truncations, bit flips, goldens. */
 import * as assert from "uvu/assert";
 import fc from "fast-check";
+import type { StateRow } from "../../src/machine/state.ts";
 import { MEMBERS_MAX } from "../../src/paxos/membership.ts";
 import {
   decodeGroupMeta,
@@ -8,6 +9,7 @@ import {
   decodeStateRow,
   encodeGroupMeta,
   encodeMachineMeta,
+  EncodedRows,
   encodeStateRow,
 } from "../../src/wire/state-codec.ts";
 import { crc32c } from "../../src/base/crc32c.ts";
@@ -33,6 +35,32 @@ suite("wire/state-codec", (test) => {
       }),
       { numRuns: 400 },
     );
+  });
+
+  test("rows encoded together are what they are alone, small and large, in a few buffers", () => {
+    const { kind, ...common } = goldenRows[0] as Extract<StateRow, { kind: "string" }>;
+    const row = (id: number, length: number): StateRow => ({
+      ...common,
+      kind,
+      row: id,
+      value: "v".repeat(length),
+    });
+    const rows = [
+      ...Array.from({ length: 4_000 }, (_, id) => row(id + 1, 60)),
+      ...[row(4_001, 1024 * 1024), row(4_002, 5), row(4_003, 300_000), row(4_004, 0)],
+    ];
+
+    const encoded = new EncodedRows(rows, [7, 9]);
+
+    const expected = [
+      ...rows.map((one) => ({ row: one.row, bytes: encodeStateRow(one) })),
+      ...[7, 9].map((one) => ({ row: one, bytes: null })),
+    ];
+    assert.equal([...encoded], expected);
+    assert.equal([...encoded], expected, "again, after others were encoded");
+    const buffers = new Set([...encoded].flatMap(({ bytes }) => bytes?.buffer ?? []));
+    assert.ok(buffers.size <= 4, `${buffers.size} buffers`);
+    assert.equal([...new EncodedRows([], [])], []);
   });
 
   test("the group-wide state comes back as it was", () => {
