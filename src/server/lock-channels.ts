@@ -39,7 +39,7 @@ export class LockChannels implements Audience {
     if (!concernsLocks(kind, name)) return;
     this.#listening += 1;
     this.#stop ??= this.#source.subscribe((event) => {
-      this.#pubsub.deliverLazily(lockChannel(event), () => lockMessage(event));
+      this.#pubsub.deliverMade(lockChannel(event), event, lockMessage);
     });
   }
 

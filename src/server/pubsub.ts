@@ -122,21 +122,25 @@ export class PubSub {
 
   /** Sends a message to all who hear the channel; how many times, as Redis counts for PUBLISH. */
   deliver(channel: string, message: string): number {
-    return this.deliverLazily(channel, () => message);
+    return this.deliverMade(channel, message, asItIs);
   }
 
-  /** The same where the message is made only if somebody hears it. */
-  deliverLazily(channel: string, makeMessage: () => string): number {
+  /** The same where the message is made of `subject`, and only if somebody hears it. */
+  deliverMade<Subject>(
+    channel: string,
+    subject: Subject,
+    make: (subject: Subject) => string,
+  ): number {
     let message: string | null = null;
     let receivers = 0;
     const subscribers = this.#channels.get(channel);
     if (subscribers !== undefined) {
-      message = makeMessage();
+      message = make(subject);
       receivers += send(subscribers, new Frame(["message", channel, message]));
     }
     for (const [pattern, listeners] of this.#patterns) {
       if (!matchesChannel(pattern, channel)) continue;
-      message ??= makeMessage();
+      message ??= make(subject);
       receivers += send(listeners, new Frame(["pmessage", pattern, channel, message]));
     }
     return receivers;
@@ -224,6 +228,10 @@ export class PubSub {
   #index(kind: "channel" | "pattern"): Index {
     return kind === "channel" ? this.#channels : this.#patterns;
   }
+}
+
+function asItIs(message: string): string {
+  return message;
 }
 
 function own(

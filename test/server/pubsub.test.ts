@@ -129,15 +129,16 @@ suite("server/pubsub", (test) => {
     change(pubsub, one, "subscribe", "a");
     change(pubsub, one, "psubscribe", "a*");
     let made = 0;
-    const make = (): string => {
+    const make = (subject: number): string => {
       made += 1;
-      return "x";
+      return `x${subject}`;
     };
 
-    assert.is(pubsub.deliverLazily("b", make), 0);
+    assert.is(pubsub.deliverMade("b", 7, make), 0);
     assert.is(made, 0);
-    assert.is(pubsub.deliverLazily("a", make), 2);
+    assert.is(pubsub.deliverMade("a", 7, make), 2);
     assert.is(made, 1);
+    assert.equal(one.take()[0], ["message", "a", "x7"]);
   });
 
   test("a subscriber that leaves while it is told does not disturb the others", () => {
