@@ -6,7 +6,7 @@ import { planKill } from "./client-kill.ts";
 import { planInfo, planList } from "./client-list.ts";
 import { isPrintable, nameError, nameLengthError } from "./client-names.ts";
 import type { CommandSpec, Plan, ServerPort, Session } from "./contract.ts";
-import { NOT_AN_INTEGER, quotingError, SYNTAX_ERROR } from "./errors.ts";
+import { NOT_AN_INTEGER, quotingError, SYNTAX_ERROR, wrongSubcommandArity } from "./errors.ts";
 import { answer, help } from "./plans.ts";
 import { NO_KEYS, oneOf, token } from "./spec.ts";
 
@@ -61,11 +61,10 @@ function planReply(args: readonly string[], session: Session): Plan {
 const BAD_UNBLOCK_REASON = errorReply("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
 
 function planUnblock(args: readonly string[], server: ServerPort): Plan {
+  if (args.length > 4) return answer(wrongSubcommandArity("client", args[1] ?? ""));
   const reason = args[3] ?? "timeout";
   const isTimeout = isWord(reason, "timeout");
-  if (args.length > 4 || (!isTimeout && !isWord(reason, "error"))) {
-    return answer(BAD_UNBLOCK_REASON);
-  }
+  if (!isTimeout && !isWord(reason, "error")) return answer(BAD_UNBLOCK_REASON);
   const id = parseInteger(args[2] ?? "");
   if (id === null) return answer(NOT_AN_INTEGER);
   const unblocked = server.locks.unblock(Number(id), isTimeout ? "timeout" : "error");

@@ -16,7 +16,7 @@ import { fakeServer, fakeSession } from "./fakes.ts";
 
 /** Not called: they end or block the connection or the server, or change it for later calls. */
 const LEFT_OUT =
-  /^(quit|shutdown|wait|cluster|client\|(reply|tracking|no-touch|setinfo)|config\|set|script\|debug|delex|delifeq|lock\..*|paxos\..*|waitaof)$/;
+  /^(quit|shutdown|wait|cluster|client\|(reply|tracking|no-touch|setinfo)|config\|set|script\|debug|delex|delifeq|lock\..*|paxos\..*|p?(un)?subscribe|waitaof)$/;
 
 const names = ALL.flatMap((spec) => spec.subcommands ?? [spec])
   .map(({ name }) => name)
