@@ -281,4 +281,36 @@ suite("commands/session", (test) => {
 
     assert.is(session.lastCommand, "client|id");
   });
+
+  test("CLIENT UNBLOCK ends a wait as its time would, or with an error", () => {
+    const asked: [number, string][] = [];
+    const { locks } = fakeServer();
+    const server = fakeServer({
+      locks: {
+        ...locks,
+        unblock: (id, how) => {
+          asked.push([id, how]);
+          return id === 7;
+        },
+      },
+    });
+    const unblock = (line: string): unknown =>
+      textOf(replyOf(`client unblock ${line}`, fakeSession(), server));
+
+    assert.is(unblock("7"), 1);
+    assert.is(unblock("8 TIMEOUT"), 0);
+    assert.is(unblock("7 error"), 1);
+    assert.equal(asked, [
+      [7, "timeout"],
+      [8, "timeout"],
+      [7, "error"],
+    ]);
+    assert.is(unblock("x"), "ERR value is not an integer or out of range");
+    assert.is(unblock("7 x"), "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+    assert.is(
+      unblock("7 error x"),
+      "ERR unknown subcommand or wrong number of arguments for 'unblock'. Try CLIENT HELP.",
+    );
+    assert.is(asked.length, 3);
+  });
 });
