@@ -24,7 +24,9 @@ const everySpec: readonly CommandSpec[] = ALL.flatMap((spec) => [
 
 const OPTION_WORDS =
   "nx xx gt lt get ex px exat pxat keepttl persist ifeq ifne db replace match count type async sync " +
-  "auth setname id addr laddr user skipme yes no on off skip normal filterby pattern aclcat module";
+  "auth setname id addr laddr user skipme yes no on off skip normal filterby pattern aclcat module " +
+  "wait exclusive shared permits of priority reentrant bind delay async claim data token all limit " +
+  "policy fifo maxttl maxwaiters cursor owner held queued reason resume";
 
 const argument = fc.oneof(
   fc.constantFrom(...OPTION_WORDS.split(" ")),
@@ -41,6 +43,7 @@ const argument = fc.oneof(
     "abc",
     "*",
     "k",
+    "3-1207",
   ),
   fc.string({ maxLength: 6 }),
 );
@@ -125,6 +128,9 @@ suite("commands/table", (test) => {
         if (planned.kind === "reply") checkReply(planned.reply);
         if (planned.kind === "every-group") {
           checkReply(planned.merge([null, 1, "x", [0, ["k"]], errorReply("TRYAGAIN x")]));
+        }
+        if (planned.kind === "lock-deadlocks") {
+          checkReply(planned.merge([null, 1, "x", [[0, "k"]]], [null, [1], errorReply("ERR x")]));
         }
         const inScript = scriptCommands.parse(args, 0);
         if (inScript.kind === "reply") checkReply(inScript.reply);
