@@ -8,13 +8,13 @@
 import type { LockEvent } from "../machine/locks/lock-event.ts";
 import type { LockFeed } from "../replica/lock-feed.ts";
 import type { LockSession } from "../replica/lock-sessions.ts";
-import type { Connection } from "./connection.ts";
+import type { LockConnection } from "./lock-connection.ts";
 import { Frame } from "./pubsub.ts";
 
 export class LockPushes {
   readonly #feed: LockFeed;
   /** Connections that speak RESP3, by the session of their locks. */
-  readonly #bySession = new Map<string, Connection>();
+  readonly #bySession = new Map<string, LockConnection>();
   #stop: (() => void) | null = null;
 
   constructor(feed: LockFeed) {
@@ -22,7 +22,7 @@ export class LockPushes {
   }
 
   /** A connection uses the session. */
-  joined(connection: Connection, { id }: LockSession): void {
+  joined(connection: LockConnection, { id }: LockSession): void {
     if (connection.session.protocol !== 3) {
       this.#forget(connection, id);
       return;
@@ -34,11 +34,11 @@ export class LockPushes {
   }
 
   /** A connection uses the session no more. */
-  left(connection: Connection, { id }: LockSession): void {
+  left(connection: LockConnection, { id }: LockSession): void {
     this.#forget(connection, id);
   }
 
-  #forget(connection: Connection, id: string): void {
+  #forget(connection: LockConnection, id: string): void {
     if (this.#bySession.get(id) !== connection) return;
     this.#bySession.delete(id);
     if (this.#bySession.size > 0) return;

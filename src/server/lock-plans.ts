@@ -15,6 +15,7 @@ import { isWait } from "../replica/lock-requests.ts";
 import type { LockSession } from "../replica/lock-sessions.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { Connection } from "./connection.ts";
+import type { LockConnection } from "./lock-connection.ts";
 import { LockPushes } from "./lock-events.ts";
 import { TicketWait } from "./lock-ticket.ts";
 import { LockWatch } from "./lock-watch.ts";
@@ -42,7 +43,7 @@ export class LockPlans {
     this.#pushes = new LockPushes(options.replica.locks.feed);
   }
 
-  carryOut(plan: LockPlan, args: readonly string[], connection: Connection): void {
+  carryOut(plan: LockPlan, args: readonly string[], connection: LockConnection): void {
     switch (plan.kind) {
       case "lock-wait":
         this.#ask(plan, args, connection);
@@ -72,7 +73,7 @@ export class LockPlans {
   }
 
   /** Ends the session of a connection and its wait. */
-  endSession(connection: Connection): void {
+  endSession(connection: LockConnection): void {
     const { session } = connection;
     const { lockSession } = session;
     session.lockSession = null;
@@ -92,7 +93,7 @@ export class LockPlans {
   #ask(
     plan: Extract<LockPlan, { kind: "lock-wait" }>,
     args: readonly string[],
-    connection: Connection,
+    connection: LockConnection,
   ): void {
     const { operation, finish } = plan;
     const { locks } = this.#replica;
@@ -115,7 +116,7 @@ export class LockPlans {
   #askAll(
     { operation }: Extract<LockPlan, { kind: "lock-all" }>,
     args: readonly string[],
-    connection: Connection,
+    connection: LockConnection,
   ): void {
     const { locks } = this.#replica;
     const refusal = locks.sessions.refusal();
@@ -132,7 +133,7 @@ export class LockPlans {
   #ticket(
     plan: Extract<LockPlan, { kind: "lock-ticket" }>,
     args: readonly string[],
-    connection: Connection,
+    connection: LockConnection,
   ): void {
     const { group, operation, waitMs } = plan;
     if (waitMs === 0) {
@@ -144,7 +145,7 @@ export class LockPlans {
     }
   }
 
-  #session(resume: string | null, args: readonly string[], connection: Connection): void {
+  #session(resume: string | null, args: readonly string[], connection: LockConnection): void {
     const { sessions } = this.#replica.locks;
     const refusal = sessions.refusal();
     if (refusal !== null) {
@@ -166,7 +167,7 @@ export class LockPlans {
   #deadlocks(
     plan: Extract<LockPlan, { kind: "lock-deadlocks" }>,
     args: readonly string[],
-    connection: Connection,
+    connection: LockConnection,
   ): void {
     const { groups } = this.#replica;
     const sink = connection.defer(args, undefined, true);
@@ -192,7 +193,7 @@ export class LockPlans {
     }
   }
 
-  #sessionOf(connection: Connection): LockSession {
+  #sessionOf(connection: LockConnection): LockSession {
     const known = connection.session.lockSession;
     const session =
       known !== null && !known.closed
@@ -202,7 +203,7 @@ export class LockPlans {
     return session;
   }
 
-  #begin(connection: Connection, session: LockSession): LockSession {
+  #begin(connection: LockConnection, session: LockSession): LockSession {
     connection.session.lockSession = session;
     connection.onGone = () => {
       this.endSession(connection);
