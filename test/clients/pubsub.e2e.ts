@@ -153,6 +153,8 @@ suite(
 
               assert.is(await one.call("SET", key, "me\xff", "NX", "PX", "60000"), "OK");
               const waiting = two.call("LOCK.ACQUIRE", key, "you", "60000", "WAIT", "30000");
+              // Awaited below, unless something before that fails.
+              waiting.catch(() => undefined);
               await until(() => heard.length === 2);
               await one.call("LOCK.RENEW", key, "me\xff", "50000");
               await one.call("LOCK.REVOKE", key, "REASON", 'please "go"');
