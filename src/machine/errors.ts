@@ -96,9 +96,17 @@ export function queueFull(waitersMax: number): ErrorReply {
   );
 }
 
+/** Owners of a cycle that an error names: each may be long, and a cycle goes through many. */
+const OWNERS_SHOWN_MAX = 16;
+
 /** The owners of a cycle, the refused one first and last. */
 export function deadlock(cycle: readonly string[]): ErrorReply {
-  return errorReply(`DEADLOCK ${cycle.join(" -> ")}`);
+  const last = cycle.slice(-1);
+  const shown =
+    cycle.length <= OWNERS_SHOWN_MAX
+      ? cycle
+      : [...cycle.slice(0, OWNERS_SHOWN_MAX - 2), "...", ...last];
+  return errorReply(`DEADLOCK ${shown.join(" -> ")}`);
 }
 
 /** PERMITS n OF m with another m than the lock goes by. */
