@@ -121,7 +121,7 @@ export class Stage {
     for (const { prompt, command, expected } of steps) {
       const line = prompt === "shell" ? command : `redis-cli <<'END'\n${command}\nEND`;
       const { stdout } = await this.#run(line, this.folder);
-      const lines = stdout.replace(/\n$/, "").split("\n");
+      const lines = stdout === "" ? [] : stdout.replace(/\n$/, "").split("\n");
       const problem = difference(expected, lines, varies);
       if (problem !== null) return `${command}: ${problem}\n${stdout}`;
     }
