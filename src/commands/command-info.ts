@@ -11,6 +11,7 @@ export function categoriesOf({ flags, categories }: CommandSpec): readonly strin
   // As in Redis: a script that reads only is of the scripting category, not of the reading one.
   if (flags.includes("readonly") && !categories.includes("scripting")) all.push("read");
   if (admin) all.push("admin", "dangerous");
+  if (flags.includes("blocking")) all.push("blocking");
   all.push(flags.includes("fast") ? "fast" : "slow");
   return all;
 }

@@ -643,6 +643,8 @@ suite("commands/lock: table", (test) => {
   test("those that wait are flagged as blocking, and only those", () => {
     const blocking = ALL.filter(({ flags }) => flags.includes("blocking")).map(({ name }) => name);
     assert.equal(blocking, ["lock.acquire", "lock.acquireall", "lock.ticket", "lock.watch"]);
+    const listed = replyOf("command list filterby aclcat blocking");
+    assert.equal(listed, blocking, "the category follows from the flag, as in Redis");
   });
 
   test("COMMAND GETKEYS finds the keys that an operation is routed by", () => {
