@@ -181,14 +181,22 @@ function memberText({ id, voter, address }: Member): string {
 
 /** Fields that hold what clients sent; the others hold words and numbers of ours. */
 const DATA_FIELDS: ReadonlySet<string> = new Set([
+  "address",
   "args",
   "body",
   "compare",
+  "cycle",
+  "data",
   "key",
   "keys",
   "match",
   "newKey",
+  "owner",
+  "reason",
+  "session",
   "sha",
+  "token",
+  "tokens",
   "type",
   "value",
   "values",

@@ -46,15 +46,20 @@ const LOG: readonly AcceptedRecord[] = [
   record(1, 10, MEMBERS.subarray(0, 4)),
 ];
 
+/** Gives the records of a group to whoever reads its log. */
+function visitOf(records: readonly AcceptedRecord[]): Recovery["log"] {
+  return (group, visit) => {
+    for (const each of records) if (each.group === group) visit(each);
+  };
+}
+
 /** Two groups, the second with a log. */
 const RECOVERY: Recovery = {
   groups: 2,
   promise: (group) => (group === 1 ? ballotOf(8, 3) : 0),
   checkpoint: () => null,
   rows: () => undefined,
-  log: (group, visit) => {
-    for (const each of LOG) if (each.group === group) visit(each);
-  },
+  log: visitOf(LOG),
   damage: (place, reason) => new Error(`${place}: ${reason}`),
 };
 
@@ -65,6 +70,31 @@ function lines(range: Partial<DumpRange> = {}): DumpLine[] {
 }
 
 suite("cli/log-text", (test) => {
+  test("what clients sent for a lock is quoted, so that it cannot steer a terminal", () => {
+    const value = encodeEntry({
+      nowMs: 1,
+      wallMs: 0,
+      operations: [
+        { kind: "lock-break", db: 0, key: "k", reason: "\x1b[2J", address: "10.0.0.9:1" },
+        { kind: "lock-release", db: 0, key: "k", owner: "\x1b[2J", token: "12", all: false },
+        { kind: "lock-victim", waiter: 5, cycle: ["\x1b[2J", "b"] },
+      ],
+      proposal: null,
+      origins: NO_ORIGINS,
+    });
+    const found: string[] = [];
+    const recovery = { ...RECOVERY, log: visitOf([record(1, 5, value)]) };
+    dump(recovery, { group: 1, from: 1 }, (line) => found.push(lineText(line)));
+
+    assert.is(
+      found.slice(1).join("").split("\n").slice(1).join("\n"),
+      `    lock-break db 0, key "k", reason "\\u001b[2J", address "10.0.0.9:1"
+    lock-release db 0, key "k", owner "\\u001b[2J", token "12", all false
+    lock-victim waiter 5, cycle ["\\u001b[2J" "b"]
+`,
+    );
+  });
+
   test("every kind of value is told in words", () => {
     assert.is(
       lines().map(lineText).join(""),
