@@ -3,7 +3,11 @@ import type { Option } from "../config/options.ts";
 import { environmentName, OPTIONS, SECTIONS } from "../config/options.ts";
 import { describeBounds, describeDefault, describeUnit } from "../config/values.ts";
 import {
+  BREAK_COMMAND,
+  EXEC_COMMAND,
+  INFO_COMMAND,
   LOCAL_COMMAND,
+  LOCKS_COMMAND,
   LOG_DUMP_COMMAND,
   STATUS_COMMAND,
   type OwnCommand,
@@ -17,6 +21,10 @@ export const COMMANDS: ReadonlyMap<string, string> = new Map([
   ["local", "Starts a cluster of three nodes on this machine, to try it. npm start does so."],
   ["status", "Tells how a cluster is: nodes, leaders, lag. Exit code 1 when something is wrong."],
   ["log", "Prints the log of a node that is stopped: paxlock log dump --dir ./paxlock-data."],
+  ["exec", "Runs a command while holding a lock: paxlock exec nightly -- make report."],
+  ["locks", "Shows who holds and who waits for which lock, once or as a live table."],
+  ["info", "Tells all about one lock: paxlock info nightly."],
+  ["break", "Takes a lock away from whoever holds it, after asking: paxlock break nightly."],
   ["help", "Explains a command and its options: paxlock help serve."],
 ]);
 
@@ -57,6 +65,14 @@ export function commandHelp(name: string): string | null {
       return statusHelp();
     case "log":
       return logHelp();
+    case "exec":
+      return execHelp();
+    case "locks":
+      return locksHelp();
+    case "info":
+      return infoHelp();
+    case "break":
+      return breakHelp();
     default:
       return COMMANDS.has(name) ? generalHelp() : null;
   }
@@ -96,6 +112,62 @@ export function logHelp(): string {
     paragraphs: [
       "For each group: the ballot it promised, the slot its newest checkpoint stands for, and every log record behind that with its slot, ballot, time stamps and operations in words. A slot may come again under a higher ballot; the last one counts. Nothing is changed. A folder that a node has open is refused: stop the node, or copy the folder of a stopped one.",
       "Exit codes: 0 printed, 1 the folder is in use, damaged or not one of Paxlock, 2 wrong option.",
+    ],
+  });
+}
+
+const WHERE =
+  "The node is found by the options of paxlock serve, or by --address; with several the next one is asked when one does not answer. What starts a node also finds it.";
+
+/** The text of `paxlock help exec`. */
+export function execHelp(): string {
+  return ownHelp(EXEC_COMMAND, {
+    does: "runs a command while holding a lock.",
+    usage: "paxlock exec [--option value]... KEY [--] command [argument]...",
+    paragraphs: [
+      "Waits in the queue of the lock, runs the command when it is its turn, renews the lease while the command runs, and releases the lock when it has ended. Put -- before a command that has options of its own. The command finds the key in PAXLOCK_KEY, the fencing token in PAXLOCK_TOKEN and the owner in PAXLOCK_OWNER.",
+      "A lock that cannot be renewed, or was broken, is lost: the command gets SIGTERM, and SIGKILL after --kill-after. On a terminal the command alone gets them; elsewhere it runs in a process group of its own, and the group does. Signals are passed on to the command.",
+      WHERE,
+      "Exit codes: that of the command, or 128 and the number of the signal that ended it; 1 the server refused, 2 wrong option, 69 no node answered or none had a majority, 73 not acquired within --wait, 75 the lock was lost, 126 the command cannot be run, 127 it is not there. With 1, 2, 69 and 73 of paxlock's own nothing was run, and a line on standard error says why.",
+    ],
+  });
+}
+
+/** The text of `paxlock help locks`. */
+export function locksHelp(): string {
+  return ownHelp(LOCKS_COMMAND, {
+    does: "shows who holds and who waits for which lock.",
+    usage: "paxlock locks [--watch] [--match pattern] [--held | --queued] [--json]",
+    paragraphs: [
+      "One row for each holder, with its fencing token, for how long it has held the lock and what is left of its lease, and for the first five who wait. With --watch it goes on until Ctrl-C.",
+      WHERE,
+      "Exit codes: 0 shown, 1 the server refused, 2 wrong option, 69 no node answered or none had a majority.",
+    ],
+  });
+}
+
+/** The text of `paxlock help info`. */
+export function infoHelp(): string {
+  return ownHelp(INFO_COMMAND, {
+    does: "tells all about one lock.",
+    usage: "paxlock info [--json] KEY",
+    paragraphs: [
+      "Its holders with token, lease, address, session and data, the first twenty who wait, whether it was revoked or broken lately, and its options.",
+      WHERE,
+      "Exit codes: 0 told, also of a lock that is free; 1 the server refused, 2 wrong option, 69 no node answered or none had a majority.",
+    ],
+  });
+}
+
+/** The text of `paxlock help break`. */
+export function breakHelp(): string {
+  return ownHelp(BREAK_COMMAND, {
+    does: "takes a lock away from whoever holds it.",
+    usage: "paxlock break [--reason text] [--yes] KEY",
+    paragraphs: [
+      "Whoever waits is next. Who held it learns of it with the next renewal at the latest, and may work on as if nothing had happened until then: only a resource that refuses old fencing tokens is safe from that. To ask the holder to let go, there is LOCK.REVOKE.",
+      WHERE,
+      "Exit codes: 0 broken, 1 nobody held it, the answer was no, or the server refused, 2 wrong option or no terminal to ask on, 69 no node answered or none had a majority.",
     ],
   });
 }

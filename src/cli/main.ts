@@ -25,6 +25,10 @@ async function main(argv: readonly string[]): Promise<void> {
     case "local":
     case "status":
     case "log":
+    case "exec":
+    case "locks":
+    case "info":
+    case "break":
       if (asksForHelp(rest)) help([command]);
       else await run(command, rest);
       return;
@@ -50,7 +54,7 @@ async function main(argv: readonly string[]): Promise<void> {
 
 /** Each command is loaded only now, so that help and version need no logger and no database. */
 async function run(
-  command: "serve" | "local" | "status" | "log",
+  command: "serve" | "local" | "status" | "log" | "exec" | "locks" | "info" | "break",
   rest: readonly string[],
 ): Promise<void> {
   switch (command) {
@@ -62,6 +66,14 @@ async function run(
       return (await import("./status.ts")).status(rest);
     case "log":
       return (await import("./log-dump.ts")).log(rest);
+    case "exec":
+      return (await import("./exec.ts")).exec(rest);
+    case "locks":
+      return (await import("./locks.ts")).locks(rest);
+    case "info":
+      return (await import("./lock-info.ts")).info(rest);
+    case "break":
+      return (await import("./lock-break.ts")).breakLock(rest);
   }
 }
 
@@ -85,6 +97,9 @@ function complain(message: string): void {
   process.exitCode = EXIT_USAGE;
 }
 
+/** What is behind `--` is for the command that `paxlock exec` runs. */
 function asksForHelp(argv: readonly string[]): boolean {
-  return argv.includes("--help") || argv.includes("-h");
+  const dashes = argv.indexOf("--");
+  const own = dashes < 0 ? argv : argv.slice(0, dashes);
+  return own.includes("--help") || own.includes("-h");
 }

@@ -4,8 +4,8 @@
  */
 import { closest } from "../config/closest.ts";
 import { OPTIONS } from "../config/options.ts";
-import { quote } from "../config/values.ts";
-import type { OwnCommand } from "./own-commands.ts";
+import { parseDuration, quote, showDuration } from "../config/values.ts";
+import type { OwnCommand, OwnOption } from "./own-commands.ts";
 
 export type SplitOptions =
   | {
@@ -14,6 +14,10 @@ export type SplitOptions =
       readonly own: ReadonlyMap<string, string>;
       /** Options of `serve` with their values, as they were given. */
       readonly serve: readonly string[];
+      /** What the command takes beside options, all of it there. */
+      readonly operands: readonly string[];
+      /** The command to run; empty where none is taken. */
+      readonly command: readonly string[];
     }
   | { readonly ok: false; readonly message: string };
 
@@ -21,9 +25,20 @@ export type SplitOptions =
 export function splitOptions(argv: readonly string[], command: OwnCommand): SplitOptions {
   const own = new Map<string, string>();
   const serve: string[] = [];
+  const { operands: names = [], takesCommand = false } = command;
+  const dashes = takesCommand ? argv.indexOf("--") : -1;
+  const before = dashes < 0 ? argv : argv.slice(0, dashes);
+  const words: string[] = [];
   const refuse = (message: string): SplitOptions => ({ ok: false, message });
-  for (let index = 0; index < argv.length; index += 1) {
-    const argument = argv[index] ?? "";
+  for (let index = 0; index < before.length; index += 1) {
+    const argument = before[index] ?? "";
+    if (!argument.startsWith("-") || argument === "-") {
+      if (words.length < names.length || (takesCommand && dashes < 0)) {
+        words.push(argument);
+        continue;
+      }
+    }
+    if (words.length > names.length) return refuse(needsDashes(argument));
     if (!argument.startsWith("--")) {
       return refuse(
         `unexpected argument ${quote(argument)}: options are written --name value; ${seeHelp(command)}`,
@@ -41,17 +56,30 @@ export function splitOptions(argv: readonly string[], command: OwnCommand): Spli
       own.set(name, "");
       continue;
     }
-    const value = equals >= 0 ? argument.slice(equals + 1) : argv[index + 1];
+    const value = equals >= 0 ? argument.slice(equals + 1) : before[index + 1];
     // "--dir --json" is a forgotten folder, not a folder named "--json".
     if (value === undefined || (equals < 0 && value.startsWith("--"))) {
       const placeholder = option?.placeholder ?? known?.placeholder ?? "value";
       return refuse(`--${name} needs a value: --${name} <${placeholder}>`);
     }
     if (option === undefined) serve.push(`--${name}`, value);
-    else own.set(name, value);
+    else own.set(name, joined(own.get(name), option, value));
     if (equals < 0) index += 1;
   }
-  return { ok: true, own, serve };
+  const operands = words.slice(0, names.length);
+  const run = dashes < 0 ? words.slice(names.length) : argv.slice(dashes + 1);
+  const missing = names[operands.length] ?? (takesCommand && run.length === 0 ? "command" : null);
+  if (missing !== null) return refuse(`the ${missing} is missing; ${seeHelp(command)}`);
+  return { ok: true, own, serve, operands, command: run };
+}
+
+function joined(before: string | undefined, { repeats }: OwnOption, value: string): string {
+  return before === undefined || repeats !== true ? value : `${before},${value}`;
+}
+
+/** Without `--` nobody could tell whose option it is. */
+function needsDashes(argument: string): string {
+  return `put -- before a command that has options of its own, such as ${quote(argument)}`;
 }
 
 /** A whole number within bounds, the default where none was given, or what is wrong. */
@@ -73,6 +101,28 @@ export function ownNumber(
   const value = /^[0-9]{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= min && value <= max) return value;
   return `--${name}: ${quote(text)} is not a whole number from ${min} to ${max}`;
+}
+
+/** A time in milliseconds within bounds, `otherwise` where none was given, or what is wrong. */
+export function ownDuration(
+  text: string | undefined,
+  {
+    name,
+    min,
+    max,
+    otherwise,
+  }: {
+    readonly name: string;
+    readonly min: number;
+    readonly max: number;
+    readonly otherwise: number;
+  },
+): number | string {
+  if (text === undefined) return otherwise;
+  const value = parseDuration(text, "milliseconds");
+  if (value !== null && Number.isInteger(value) && value >= min && value <= max) return value;
+  const bounds = `${showDuration(min, "milliseconds")} to ${showDuration(max, "milliseconds")}`;
+  return `--${name}: ${quote(text)} is not a time from ${bounds}, such as 500ms or 30s`;
 }
 
 function unknownOption(name: string, command: OwnCommand): string {

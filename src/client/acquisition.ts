@@ -11,9 +11,9 @@
  * how long ago the grant was made is not known, only that it was after the request was sent.
  */
 import type { AddressBook } from "./address-book.ts";
-import { pause, unlessAborted, type Clock } from "./clock.ts";
+import { linkSignals, pause, unlessAborted, type Clock } from "./clock.ts";
 import { NoAnswer, ServerError, type RawReply } from "./connection.ts";
-import { ClientClosedError, NotAcquiredError, PaxlockError, UnavailableError } from "./errors.ts";
+import { NotAcquiredError, PaxlockError, UnavailableError } from "./errors.ts";
 import type { HoldLedger } from "./hold-ledger.ts";
 import type { LeaseSpan } from "./lease.ts";
 import type { NodeWatch } from "./node-watch.ts";
@@ -32,6 +32,8 @@ export interface Tools {
   readonly lines: WaitLines;
   readonly nodes: NodeWatch;
   readonly ledger: HoldLedger;
+  /** Aborted when the client is closed. */
+  readonly closing: AbortSignal;
   /** Work that nobody waits for and that `close()` lets end. */
   readonly background: (work: Promise<unknown>) => void;
 }
@@ -66,18 +68,13 @@ export async function acquire(tools: Tools, wanted: Wanted): Promise<Granted> {
   if (waitMs === 0 && !bind) return askOnce(tools, wanted);
   const line = await tools.lines.take(waitMs, signal);
   if (line === null) throw new NotAcquiredError(wanted.keys, waitMs);
-  let granted: Granted | null = null;
-  try {
-    granted = await new Wait(tools, wanted, line).run();
-    return granted;
-  } finally {
-    if (granted?.line !== line) tools.lines.give(line);
-  }
+  return new Wait(tools, wanted, line).run();
 }
 
 async function askOnce(tools: Tools, wanted: Wanted): Promise<Granted> {
   const { clock, requester, settings } = tools;
   const startMs = clock.nowMs();
+  const stop = linkSignals([wanted.settings.signal, tools.closing]);
   let granted: Granted | null;
   let doubt = false;
   try {
@@ -85,14 +82,16 @@ async function askOnce(tools: Tools, wanted: Wanted): Promise<Granted> {
       doing: doing(wanted),
       keys: wanted.keys,
       timeoutMs: settings.requestTimeoutMs,
-      signal: wanted.settings.signal,
-      ...beforeRepeat(tools, wanted),
+      signal: stop.signal,
+      ...(wanted.settings.reentrant ? { beforeRepeat: async () => counted(tools, wanted) } : {}),
     });
     doubt = answer.doubt;
     granted = await confirmed(tools, wanted, { ...answer, line: null });
   } catch (thrown) {
     if (!isAnswer(thrown)) withdraw(tools, wanted);
     throw thrown;
+  } finally {
+    stop.unlink();
   }
   if (granted !== null) return granted;
   // An earlier attempt may still be on its way.
@@ -105,49 +104,62 @@ class Wait {
   readonly #tools: Tools;
   readonly #wanted: Wanted;
   readonly #line: WaitLine;
+  /** The caller's signal and the end of the client. */
+  readonly #stop: ReturnType<typeof linkSignals>;
   readonly #startMs: number;
   readonly #endMs: number;
   /** When a node answered last, whatever it said. */
   #heardMs: number;
   #attempt = 0;
   #doubt = false;
+  /** The request that a node has at present. */
+  #pending: Promise<RawReply> | null = null;
 
   constructor(tools: Tools, wanted: Wanted, line: WaitLine) {
     this.#tools = tools;
     this.#wanted = wanted;
     this.#line = line;
+    this.#stop = linkSignals([wanted.settings.signal, tools.closing]);
     this.#startMs = tools.clock.nowMs();
     this.#endMs = this.#startMs + wanted.settings.waitMs;
     this.#heardMs = this.#startMs;
   }
 
+  /** Ends with the line given back, unless its session holds what was granted. */
   async run(): Promise<Granted> {
     try {
-      for (;;) {
-        const granted = await this.#ask();
-        if (granted !== null) return granted;
-        this.#wanted.settings.signal?.throwIfAborted();
-      }
+      const granted = await this.#untilGranted();
+      if (granted.line === null) this.#tools.lines.give(this.#line);
+      return granted;
     } catch (thrown) {
-      if (this.#doubt || !isAnswer(thrown)) this.#withdraw();
+      if (this.#doubt || !isAnswer(thrown)) this.#tools.background(this.#withdraw());
+      else this.#tools.lines.give(this.#line);
       throw thrown;
+    } finally {
+      this.#stop.unlink();
+    }
+  }
+
+  async #untilGranted(): Promise<Granted> {
+    for (;;) {
+      this.#stop.signal.throwIfAborted();
+      const granted = await this.#ask();
+      if (granted !== null) return granted;
     }
   }
 
   /** One attempt; null when there is to be another. */
   async #ask(): Promise<Granted | null> {
-    const { clock, requester } = this.#tools;
+    const { clock } = this.#tools;
+    const { bind, reentrant } = this.#wanted.settings;
     try {
-      await unlessAborted(this.#line.connect(), this.#wanted.settings.signal);
+      await unlessAborted(this.#line.connect(), this.#stop.signal);
       this.#heardMs = clock.nowMs();
       const askMs = Math.min(WAIT_MS_MAX, Math.max(0, Math.ceil(this.#endMs - clock.nowMs())));
-      const again = this.#doubt
-        ? await beforeRepeat(this.#tools, this.#wanted).beforeRepeat?.()
-        : null;
+      const again = this.#doubt && reentrant ? await counted(this.#tools, this.#wanted) : null;
       const sentMs = clock.nowMs();
       const answer = again ?? { sentMs, reply: await this.#call(askMs) };
       this.#heardMs = clock.nowMs();
-      const { bind } = this.#wanted.settings;
       const line = bind ? this.#line : null;
       const granted = await confirmed(this.#tools, this.#wanted, { ...answer, line });
       if (granted !== null) return granted;
@@ -162,7 +174,6 @@ class Wait {
       this.#doubt ||= mayHaveHappened(thrown);
       await this.#failed(thrown);
     }
-    if (requester.isClosed) throw new ClientClosedError();
     return null;
   }
 
@@ -170,39 +181,31 @@ class Wait {
   async #call(askMs: number): Promise<RawReply> {
     const { nodes, settings } = this.#tools;
     const [key = ""] = this.#wanted.keys;
-    const endpoint = this.#line.endpoint;
-    const stop =
-      endpoint === null
-        ? null
-        : nodes.watch(endpoint, {
-            key,
-            away: (why) => {
-              this.#line.drop(why);
-            },
-          });
+    const { endpoint } = this.#line;
+    const away = (why: string): void => {
+      this.#line.drop(why);
+    };
+    const stop = endpoint === null ? null : nodes.watch(endpoint, { key, away });
     // Group time may stand still in a failover, so the answer may come later than it was asked for.
     const patienceMs = askMs + settings.requestTimeoutMs;
     try {
-      return await unlessAborted(
-        this.#line.call(acquireCommand(this.#wanted, askMs), patienceMs),
-        this.#wanted.settings.signal,
-      );
+      this.#pending = this.#line.call(acquireCommand(this.#wanted, askMs), patienceMs);
+      return await unlessAborted(this.#pending, this.#stop.signal);
     } finally {
+      if (!this.#stop.signal.aborted) this.#pending = null;
       stop?.();
     }
   }
 
   /** No answer, or one that will pass: waits a moment, or gives up. */
   async #failed(thrown: ServerError | NoAnswer): Promise<void> {
-    const { clock, requester, settings } = this.#tools;
-    if (requester.isClosed) throw new ClientClosedError();
+    const { clock, settings } = this.#tools;
     const nowMs = clock.nowMs();
     const silentMs = nowMs - this.#heardMs;
-    const cause = { said: thrown.message };
     // A node that kept the request for long before it was lost was there until then.
     if (thrown instanceof NoAnswer && thrown.sent) this.#heardMs = nowMs;
     else if (silentMs >= settings.requestTimeoutMs) {
-      throw new UnavailableError(doing(this.#wanted), cause);
+      throw new UnavailableError(doing(this.#wanted), { said: thrown.message });
     }
     if (nowMs >= this.#endMs && this.#wanted.settings.waitMs > 0) {
       throw new NotAcquiredError(this.#wanted.keys, nowMs - this.#startMs);
@@ -213,16 +216,34 @@ class Wait {
   async #pause(): Promise<void> {
     const { clock, book } = this.#tools;
     const leftMs = Math.max(0, this.#endMs - clock.nowMs());
-    const { signal, waitMs } = this.#wanted.settings;
     const forMs = pauseMs(this.#attempt, book.size);
     this.#attempt += 1;
-    await pause(waitMs === 0 ? forMs : Math.min(forMs, leftMs), signal);
+    const { waitMs } = this.#wanted.settings;
+    await pause(waitMs === 0 ? forMs : Math.min(forMs, leftMs), this.#stop.signal);
   }
 
-  /** The node withdraws what a closed connection has asked for; what it had granted goes back. */
-  #withdraw(): void {
-    this.#line.drop("is not waited at any more");
+  /**
+   * Ends what a node may still wait for, gives back what it may have granted, and then the line. The
+   * session could otherwise keep the place in the queue for as long as its grace.
+   */
+  async #withdraw(): Promise<void> {
+    const { lines, requester, settings } = this.#tools;
+    const { endpoint, clientId } = this.#line;
+    const { attemptTimeoutMs } = settings;
+    const pending = this.#pending;
+    if (pending !== null && endpoint !== null && clientId !== "") {
+      const unblocked = requester.probe(
+        endpoint,
+        ["CLIENT", "UNBLOCK", clientId],
+        attemptTimeoutMs,
+      );
+      await Promise.allSettled([unblocked]);
+      await Promise.race([pending.catch(() => null), pause(attemptTimeoutMs)]);
+    }
+    // An answer that is still to come would be taken for that of the next request.
+    if (pending !== null || this.#doubt) this.#line.drop("is not waited at any more");
     withdraw(this.#tools, this.#wanted);
+    lines.give(this.#line);
   }
 }
 
@@ -299,29 +320,21 @@ export async function renewAll(
 
 /**
  * A reentrant request that may have been counted must not be counted again: the cluster is asked how
- * often the owner holds the lock, and this client knows how often it should.
+ * often the owner holds the lock, and this client knows how often it should. Null when it was not.
  */
-function beforeRepeat(
-  tools: Tools,
-  wanted: Wanted,
-): { readonly beforeRepeat?: () => Promise<Answer | null> } {
-  const { reentrant, owner } = wanted.settings;
+async function counted(tools: Tools, wanted: Wanted): Promise<Answer | null> {
+  const { requester, settings, ledger } = tools;
+  const { owner } = wanted.settings;
   const [key = ""] = wanted.keys;
-  if (!reentrant) return {};
-  return {
-    beforeRepeat: async () => {
-      const { requester, settings, ledger } = tools;
-      const { reply, sentMs } = await requester.send(["LOCK.INFO", key], {
-        doing: `looking at ${JSON.stringify(key)}`,
-        keys: [key],
-        timeoutMs: settings.requestTimeoutMs,
-      });
-      const holder = readInfo("LOCK.INFO", reply)?.holders.find((each) => each.owner === owner);
-      if (holder === undefined || holder.holds <= ledger.count(owner, key)) return null;
-      const { token, remainingMs, holds } = holder;
-      return { reply: [String(token), remainingMs, holds], sentMs, doubt: true };
-    },
-  };
+  const { reply, sentMs } = await requester.send(["LOCK.INFO", key], {
+    doing: `looking at ${JSON.stringify(key)}`,
+    keys: [key],
+    timeoutMs: settings.requestTimeoutMs,
+  });
+  const holder = readInfo("LOCK.INFO", reply)?.holders.find((each) => each.owner === owner);
+  if (holder === undefined || holder.holds <= ledger.count(owner, key)) return null;
+  const { token, remainingMs, holds } = holder;
+  return { reply: [String(token), remainingMs, holds], sentMs, doubt: true };
 }
 
 /** Whether the cluster has said that nothing was granted. */

@@ -4,6 +4,7 @@
  * It keeps one connection to the node in use for short requests, and one for each request that waits.
  * Timers and connections keep the process alive until {@link Client.close}.
  */
+import { setMaxListeners } from "node:events";
 import { acquire, type Tools } from "./acquisition.ts";
 import { AddressBook } from "./address-book.ts";
 import { MONOTONIC, type Clock } from "./clock.ts";
@@ -25,9 +26,11 @@ import {
   readInfo,
   readList,
   readNumber,
+  readOptions,
   readQueue,
   type LockEntry,
   type LockInfo,
+  type LockOptions,
   type LockWaiter,
 } from "./replies.ts";
 import { Requester } from "./requester.ts";
@@ -55,11 +58,14 @@ export class Client implements AsyncDisposable {
   readonly #tools: Tools;
   readonly #holdings = new Set<Holding>();
   readonly #background = new Set<Promise<unknown>>();
+  readonly #abort = new AbortController();
   #closing: Promise<void> | null = null;
 
   /** `clock` is for tests. */
   constructor(options: ClientOptions, clock: Clock = MONOTONIC) {
     const settings = clientSettings(options);
+    // As many listen as there are requests that wait.
+    setMaxListeners(0, this.#abort.signal);
     const book = new AddressBook(settings.endpoints, clock);
     const requester = new Requester(settings, clock, book);
     this.#tools = {
@@ -70,6 +76,7 @@ export class Client implements AsyncDisposable {
       lines: new WaitLines(settings, book),
       nodes: new NodeWatch(settings, requester),
       ledger: new HoldLedger(),
+      closing: this.#abort.signal,
       background: (work) => {
         this.#inBackground(work);
       },
@@ -86,7 +93,7 @@ export class Client implements AsyncDisposable {
    * held, and nothing waits.
    */
   async acquire(key: string, options: AcquireOptions = {}): Promise<Lock> {
-    return new HeldLock(await this.#hold([key], { options, together: false, stopMs: 0 }));
+    return new HeldLock(await this.#hold([key], { options, together: false }));
   }
 
   /** As {@link acquire} with mode `shared`: held together with other readers, never with a writer. */
@@ -104,7 +111,7 @@ export class Client implements AsyncDisposable {
   ): Promise<LockSet> {
     if (keys.length === 0) throw new TypeError("acquireAll needs at least one key");
     const distinct = [...new Set(keys)];
-    return new HeldLockSet(await this.#hold(distinct, { options, together: true, stopMs: 0 }));
+    return new HeldLockSet(await this.#hold(distinct, { options, together: true }));
   }
 
   /**
@@ -142,8 +149,8 @@ export class Client implements AsyncDisposable {
     return new Election(this.#tools, {
       key,
       options,
-      hold: async (name, acquireOptions, stopMs) =>
-        this.#hold([name], { options: acquireOptions, together: false, stopMs }),
+      hold: async (name, acquireOptions) =>
+        this.#hold([name], { options: acquireOptions, together: false }),
     });
   }
 
@@ -194,6 +201,12 @@ export class Client implements AsyncDisposable {
     return readNumber("LOCK.CHECK", await this.#ask("checking", key, args)) === 1;
   }
 
+  /** The options of a lock. */
+  async options(key: string): Promise<LockOptions> {
+    const reply = await this.#ask("looking at", key, ["LOCK.GETOPTIONS", key]);
+    return readOptions("LOCK.GETOPTIONS", reply);
+  }
+
   // --- intervening --------------------------------------------------------------------------------
 
   /** Takes a lock away from whoever holds it; who waits is next. Returns from how many. */
@@ -206,6 +219,18 @@ export class Client implements AsyncDisposable {
   async revoke(key: string, { reason = "" } = {}): Promise<number> {
     const args = ["LOCK.REVOKE", key, ...(reason === "" ? [] : ["REASON", reason])];
     return readNumber("LOCK.REVOKE", await this.#ask("revoking", key, args));
+  }
+
+  /** Sets options of a lock, at once and also for those who wait; 0 takes one away. */
+  async setOptions(key: string, options: Partial<LockOptions>): Promise<void> {
+    const { limit, policy, maxTtlMs, delayMs, maxWaiters } = options;
+    const numbers = { LIMIT: limit, MAXTTL: maxTtlMs, DELAY: delayMs, MAXWAITERS: maxWaiters };
+    const args = ["LOCK.SETOPTIONS", key];
+    for (const [word, value] of Object.entries(numbers)) {
+      if (value !== undefined) args.push(word, String(whole(word, value, { min: 0 })));
+    }
+    if (policy !== undefined) args.push("POLICY", policy.toUpperCase());
+    await this.#ask("setting options of", key, args);
   }
 
   // --- the end ------------------------------------------------------------------------------------
@@ -226,25 +251,18 @@ export class Client implements AsyncDisposable {
 
   async #closeAll(): Promise<void> {
     const { lines, requester } = this.#tools;
-    lines.close();
+    this.#abort.abort(new ClientClosedError());
     await Promise.allSettled([...this.#holdings].map(async (holding) => holding.closeDown()));
-    // Withdrawals begin when the waits have heard that their lines are closed.
+    // Withdrawals begin when the waits have heard of it.
     await new Promise((resolve) => setImmediate(resolve));
-    await Promise.allSettled(this.#background);
+    while (this.#background.size > 0) await Promise.allSettled(this.#background);
+    lines.close();
     requester.close();
   }
 
   async #hold(
     keys: readonly string[],
-    {
-      options,
-      together,
-      stopMs,
-    }: {
-      readonly options: AcquireOptions;
-      readonly together: boolean;
-      readonly stopMs: number;
-    },
+    { options, together }: { readonly options: AcquireOptions; readonly together: boolean },
   ): Promise<Holding> {
     this.#checkOpen();
     const wanted = { keys, together, settings: acquireSettings(options) };
@@ -252,7 +270,6 @@ export class Client implements AsyncDisposable {
     const holding = new Holding(this.#tools, {
       wanted,
       granted,
-      stopMs,
       ended: (each) => {
         this.#holdings.delete(each);
       },

@@ -94,3 +94,27 @@ export async function unlessAborted<T>(
     signal.removeEventListener("abort", stop);
   }
 }
+
+/** One signal for several: aborted with the reason of the first. `unlink` once it is not needed. */
+export function linkSignals(signals: readonly (AbortSignal | undefined)[]): {
+  readonly signal: AbortSignal;
+  readonly unlink: () => void;
+} {
+  const all = new AbortController();
+  const links = signals
+    .filter((signal) => signal !== undefined)
+    .map((signal) => {
+      const stop = (): void => {
+        all.abort(signal.reason);
+      };
+      if (signal.aborted) stop();
+      else signal.addEventListener("abort", stop, { once: true });
+      return { signal, stop };
+    });
+  return {
+    signal: all.signal,
+    unlink: () => {
+      for (const { signal, stop } of links) signal.removeEventListener("abort", stop);
+    },
+  };
+}

@@ -57,7 +57,7 @@ export interface CampaignOptions {
 }
 
 /** Acquires a key and keeps it. */
-export type Hold = (key: string, options: AcquireOptions, stopMs: number) => Promise<Holding>;
+export type Hold = (key: string, options: AcquireOptions) => Promise<Holding>;
 
 /** Between the candidate and what makes it unique in the owner of the lock. */
 const OWNER_TAIL = /:[0-9a-f]{32}$/;
@@ -103,12 +103,10 @@ export class Election {
     const { candidate, data = "", priority = 0 } = this.#options;
     // Two processes of one name are two candidates; an owner would be one.
     const owner = `${candidate}:${randomOwner()}`;
-    const options = { ttlMs: this.#ttlMs, waitMs, owner, data, priority };
-    const holding = await this.#hold(
-      this.key,
-      signal === undefined ? options : { ...options, signal },
-      this.#stopMs,
-    );
+    const { key } = this;
+    const [ttlMs, stopMs] = [this.#ttlMs, this.#stopMs];
+    const options = { ttlMs, stopMs, waitMs, owner, data, priority };
+    const holding = await this.#hold(key, signal === undefined ? options : { ...options, signal });
     const leadership = new HeldLeadership(candidate, holding, () => this.#led.delete(leadership));
     this.#led.add(leadership);
     return leadership;

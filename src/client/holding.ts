@@ -2,6 +2,7 @@
  * What is held: one lock, or several taken together. Keeps the lease, and for a bound lock its session;
  * tells of the loss by the signal; gives everything back on release.
  */
+import { setMaxListeners } from "node:events";
 import { renewAll, type Granted, type Tools, type Wanted } from "./acquisition.ts";
 import { LockLostError, UnavailableError, type LossReason } from "./errors.ts";
 import { Lease } from "./lease.ts";
@@ -33,12 +34,10 @@ export class Holding {
     {
       wanted,
       granted,
-      stopMs,
       ended,
     }: {
       readonly wanted: Wanted;
       readonly granted: Granted;
-      readonly stopMs: number;
       readonly ended: (holding: Holding) => void;
     },
   ) {
@@ -53,6 +52,8 @@ export class Holding {
     this.#ended = () => {
       ended(this);
     };
+    // However many things are done under the lock.
+    setMaxListeners(0, this.#abort.signal);
     for (const key of keys) tools.ledger.add(this.owner, key);
     this.#lease = new Lease(
       tools.clock,
@@ -61,7 +62,7 @@ export class Holding {
         ttlMs: settings.ttlMs,
         renews: settings.renew && settings.ttlMs > 0,
         driftRatio: tools.settings.driftRatio,
-        stopMs,
+        stopMs: settings.stopMs,
         renew: async (ttlMs, withinMs) =>
           renewAll(tools, { keys, tokens: this.tokens, owner: this.owner, ttlMs, withinMs }),
         lost: (reason) => {

@@ -27,7 +27,14 @@ export {
 export type { LossReason, PaxlockErrorCode } from "./errors.ts";
 export type { Lock, LockSet } from "./lock.ts";
 export type { AcquireOptions, ClientOptions, LockMode } from "./options.ts";
-export type { LockEntry, LockHolder, LockInfo, LockIntervention, LockWaiter } from "./replies.ts";
+export type {
+  LockEntry,
+  LockHolder,
+  LockInfo,
+  LockIntervention,
+  LockOptions,
+  LockWaiter,
+} from "./replies.ts";
 export type { PermitOptions, Semaphore } from "./semaphore.ts";
 export type { LockState, WatchOptions } from "./watch.ts";
 

@@ -94,6 +94,11 @@ export interface AcquireOptions {
   readonly data?: string;
   /** Whether the lease is renewed by itself; else it ends after ttlMs. @default true */
   readonly renew?: boolean;
+  /**
+   * How long before the end of its lease the lock counts as lost when it cannot be renewed, in ms, at
+   * most a third of ttlMs: time to stop whatever works under it. @default 0
+   */
+  readonly stopMs?: number;
   /** Ends the wait: the request is withdrawn and the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -127,6 +132,7 @@ export interface AcquireSettings {
   readonly delayMs: number;
   readonly data: string;
   readonly renew: boolean;
+  readonly stopMs: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -179,6 +185,7 @@ export function acquireSettings(options: AcquireOptions): AcquireSettings {
     delayMs: whole("delayMs", options.delayMs ?? 0, { min: 0 }),
     data: options.data ?? "",
     renew: options.renew ?? true,
+    stopMs: whole("stopMs", options.stopMs ?? 0, { min: 0, max: Math.floor(ttlMs / 3) }),
     signal: options.signal,
   };
 }

@@ -46,6 +46,21 @@ export interface LockInfo {
   readonly revoke: LockIntervention | null;
   /** The last time it was broken, for an hour; null for none. */
   readonly lastBreak: LockIntervention | null;
+  readonly options: LockOptions;
+}
+
+/** What one lock does otherwise than others; 0 leaves a thing as it is by default. */
+export interface LockOptions {
+  /** How many permits there are, whatever those who ask say. */
+  readonly limit: number;
+  /** In which order those who wait get it. */
+  readonly policy: "fifo" | "priority";
+  /** The longest lease, in ms. */
+  readonly maxTtlMs: number;
+  /** For how long nobody gets it after an unclean end, in ms. */
+  readonly delayMs: number;
+  /** How many may wait. */
+  readonly maxWaiters: number;
 }
 
 /** One who waits for a lock. */
@@ -131,6 +146,19 @@ export function readInfo(command: string, reply: RawReply): LockInfo | null {
     delayMs: number(fields.get("delay-ms")),
     revoke: readIntervention(command, fields.get("revoke")),
     lastBreak: readIntervention(command, fields.get("last-break")),
+    options: readOptions(command, fields.get("options") ?? null),
+  };
+}
+
+/** The map of LOCK.GETOPTIONS; nil stands for none. */
+export function readOptions(command: string, reply: RawReply): LockOptions {
+  const fields = list(reply) === null ? new Map<string, RawReply>() : map(command, reply);
+  return {
+    limit: number(fields.get("limit")),
+    policy: fields.get("policy") === "priority" ? "priority" : "fifo",
+    maxTtlMs: number(fields.get("maxttl")),
+    delayMs: number(fields.get("delay")),
+    maxWaiters: number(fields.get("maxwaiters")),
   };
 }
 

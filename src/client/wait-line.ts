@@ -20,6 +20,8 @@ export class WaitLine {
   readonly #book: AddressBook;
   #connection: Connection | null = null;
   #session: string | null = null;
+  /** The node's own number of the connection. */
+  #clientId = "";
   #isClosed = false;
 
   constructor(settings: ClientSettings, book: AddressBook) {
@@ -30,6 +32,11 @@ export class WaitLine {
   /** The node it is connected to; null while it is not. */
   get endpoint(): Endpoint | null {
     return this.#connection?.isOpen === true ? this.#connection.endpoint : null;
+  }
+
+  /** The node's number of the present connection, for `CLIENT UNBLOCK` on another. */
+  get clientId(): string {
+    return this.#clientId;
   }
 
   /** Settles when the present connection has ended; at once when there is none. */
@@ -98,23 +105,32 @@ export class WaitLine {
 
   async #enterSession(connection: Connection): Promise<"resumed" | "new"> {
     const { attemptTimeoutMs } = this.#settings;
-    if (this.#session !== null) {
-      try {
-        const resumed = await connection.call(
-          ["LOCK.SESSION", "RESUME", this.#session],
-          attemptTimeoutMs,
-        );
-        if (resumed === this.#session) return "resumed";
-      } catch (thrown) {
-        // It has ended, so that there is nothing to go on with.
-        if (!(thrown instanceof ServerError) || canPass(thrown)) throw thrown;
-      }
-      this.#session = null;
-    }
-    const session = await connection.call(["LOCK.SESSION"], attemptTimeoutMs);
-    if (typeof session !== "string") throw new NoAnswer("LOCK.SESSION gave no session", true);
-    this.#session = session;
+    const before = this.#session;
+    const [id, session] = await Promise.all([
+      connection.call(["CLIENT", "ID"], attemptTimeoutMs),
+      before === null ? null : resumed(connection, before, attemptTimeoutMs),
+    ]);
+    this.#clientId = typeof id === "number" ? String(id) : "";
+    if (session !== null && session === before) return "resumed";
+    this.#session = null;
+    const fresh = await connection.call(["LOCK.SESSION"], attemptTimeoutMs);
+    if (typeof fresh !== "string") throw new NoAnswer("LOCK.SESSION gave no session", false);
+    this.#session = fresh;
     return "new";
+  }
+}
+
+/** The session, or null when it has ended, so that there is nothing to go on with. */
+async function resumed(
+  connection: Connection,
+  session: string,
+  timeoutMs: number,
+): Promise<RawReply> {
+  try {
+    return await connection.call(["LOCK.SESSION", "RESUME", session], timeoutMs);
+  } catch (thrown) {
+    if (!(thrown instanceof ServerError) || canPass(thrown)) throw thrown;
+    return null;
   }
 }
 

@@ -17,7 +17,7 @@ import { parseConfigFile } from "./config-file.ts";
 import type { Configuration } from "./configuration.ts";
 import { buildConfiguration } from "./configuration.ts";
 import type { Option, OptionName } from "./options.ts";
-import { environmentName, findOption, OPTIONS } from "./options.ts";
+import { environmentName, EXEC_VARIABLES, findOption, OPTIONS } from "./options.ts";
 import type { OptionValue } from "./values.ts";
 import { parseValue, quote, showDuration, showSize, toBytes } from "./values.ts";
 
@@ -138,6 +138,7 @@ class Loader {
     for (const [name, value] of Object.entries(this.#input.env).sort()) {
       if (!name.startsWith("PAXLOCK_") || value === undefined) continue;
       if (isServiceLink(name, value)) continue;
+      if (EXEC_VARIABLES.some((each) => each === name)) continue;
       const option = options.get(name);
       if (option === undefined) return unknown("environment variable", name, options.keys());
       found.push({ option, text: toBytes(value), place: name });

@@ -654,6 +654,9 @@ export const OPTIONS = [
 ] as const satisfies readonly Option[];
 
 /** The names of all options. */
+/** What `paxlock exec` tells its command, which may well be `paxlock` again. These are no options. */
+export const EXEC_VARIABLES = ["PAXLOCK_KEY", "PAXLOCK_OWNER", "PAXLOCK_TOKEN"] as const;
+
 export type OptionName = (typeof OPTIONS)[number]["name"];
 
 const rows: ReadonlyMap<string, Option & { readonly name: OptionName }> = new Map(

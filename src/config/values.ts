@@ -183,7 +183,8 @@ const UNIT_SUFFIX: Readonly<Record<DurationUnit, string>> = {
   microseconds: "us",
 };
 
-function parseDuration(text: string, unit: DurationUnit): number | null {
+/** A time in `unit`; null when the text is none. A plain number is in that unit, and may be a fraction. */
+export function parseDuration(text: string, unit: DurationUnit): number | null {
   if (text === "-1") return -1;
   const parts = /^([0-9]+)([a-z]*)$/.exec(text.toLowerCase());
   if (parts === null) return null;

@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
 import { commandHelp, COMMANDS, generalHelp, serveHelp } from "../../src/cli/help.ts";
-import { LOCAL_COMMAND, LOG_DUMP_COMMAND, STATUS_COMMAND } from "../../src/cli/own-commands.ts";
+import { OWN_COMMANDS } from "../../src/cli/own-commands.ts";
 import type { Option } from "../../src/config/options.ts";
 import { environmentName, OPTIONS } from "../../src/config/options.ts";
 import { describeBounds, describeDefault, describeUnit } from "../../src/config/values.ts";
@@ -45,7 +45,7 @@ suite("cli/help", (test) => {
   });
 
   test("help of every other command has every part of every row of its table", () => {
-    for (const { name, options: own } of [LOCAL_COMMAND, STATUS_COMMAND, LOG_DUMP_COMMAND]) {
+    for (const { name, options: own } of OWN_COMMANDS) {
       const text = commandHelp(name.split(" ")[0] ?? "")?.replaceAll(/\s+/g, " ") ?? "";
       assert.match(text, `paxlock ${name}: `);
       for (const { name: option, placeholder, meaning, default: value } of own) {

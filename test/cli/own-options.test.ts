@@ -1,12 +1,14 @@
 /** Options of the commands beside `serve`: told apart, or refused in one line. */
 import * as assert from "uvu/assert";
 import {
+  BREAK_COMMAND,
+  EXEC_COMMAND,
   LOCAL_COMMAND,
   LOG_DUMP_COMMAND,
   STATUS_COMMAND,
   type OwnCommand,
 } from "../../src/cli/own-commands.ts";
-import { ownNumber, splitOptions } from "../../src/cli/own-options.ts";
+import { ownDuration, ownNumber, splitOptions } from "../../src/cli/own-options.ts";
 import { suite } from "../support/suite.ts";
 
 function refusal(command: OwnCommand, ...argv: readonly string[]): string {
@@ -30,6 +32,8 @@ suite("cli/own-options", (test) => {
         ["wait", "5"],
       ]),
       serve: ["--port", "7000", "--requirepass", "-x"],
+      operands: [],
+      command: [],
     });
   });
 
@@ -52,6 +56,55 @@ suite("cli/own-options", (test) => {
       refusal(STATUS_COMMAND, "here"),
       'unexpected argument "here": options are written --name value; see "paxlock help status"',
     );
+  });
+
+  test("a key and a command are told from options, and -- ends these", () => {
+    const parts = (...argv: readonly string[]): unknown => {
+      const split = splitOptions(argv, EXEC_COMMAND);
+      return split.ok ? [split.operands, split.command, [...split.own]] : split.message;
+    };
+
+    assert.equal(parts("a", "make", "all"), [["a"], ["make", "all"], []]);
+    assert.equal(parts("--shared", "a", "--", "ls", "-l", "--", "x"), [
+      ["a"],
+      ["ls", "-l", "--", "x"],
+      [["shared", ""]],
+    ]);
+    assert.equal(parts("a", "--ttl", "5s", "--", "ls"), [["a"], ["ls"], [["ttl", "5s"]]]);
+    assert.equal(parts("-", "--", "-x"), [["-"], ["-x"], []]);
+    assert.is(parts("a", "ls", "-l"), refusal(EXEC_COMMAND, "a", "ls", "-l"));
+    assert.is(
+      parts("a", "ls", "--all"),
+      'put -- before a command that has options of its own, such as "--all"',
+    );
+    assert.is(parts("a"), 'the command is missing; see "paxlock help exec"');
+    assert.is(parts("a", "--"), 'the command is missing; see "paxlock help exec"');
+    assert.is(parts("--", "a", "b"), 'the KEY is missing; see "paxlock help exec"');
+    assert.match(String(parts("a", "b", "--", "c")), 'unexpected argument "b"');
+    assert.is(refusal(BREAK_COMMAND), 'the KEY is missing; see "paxlock help break"');
+    assert.match(refusal(BREAK_COMMAND, "a", "b"), 'unexpected argument "b"');
+  });
+
+  test("what may be given several times is put together, of the rest the last counts", () => {
+    const argv = ["--address", "a:1", "--address=b:2,c:3", "--host", "x", "--host", "y", "k"];
+    const split = splitOptions([...argv, "--reason", "1", "--reason", "2"], BREAK_COMMAND);
+
+    assert.equal(split.ok ? [...split.own] : [], [
+      ["address", "a:1,b:2,c:3"],
+      ["host", "x,y"],
+      ["reason", "2"],
+    ]);
+  });
+
+  test("a time has a unit, or is in milliseconds, and is within its bounds", () => {
+    const bounds = { name: "ttl", min: 300, max: 86_400_000, otherwise: 7 };
+    assert.equal(
+      [undefined, "300", "300ms", "5s", "2M", "24h"].map((text) => ownDuration(text, bounds)),
+      [7, 300, 300, 5_000, 120_000, 86_400_000],
+    );
+    for (const text of ["", "0", "299", "25h", "-1", "1.5s", "5 s", "soon"]) {
+      assert.match(String(ownDuration(text, bounds)), "is not a time from 300ms to 24h", text);
+    }
   });
 
   test("a number is whole and within its bounds", () => {

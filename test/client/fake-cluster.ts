@@ -52,6 +52,7 @@ interface Waiter {
 }
 
 interface Link {
+  readonly id: number;
   readonly node: number;
   readonly socket: Socket;
   session: string;
@@ -81,6 +82,7 @@ export class FakeCluster {
   readonly #queues = new Map<string, Waiter[]>();
   #tokens = 0;
   #sessions = 0;
+  #ids = 0;
 
   async listen(): Promise<void> {
     const node = this.#servers.length;
@@ -138,7 +140,8 @@ export class FakeCluster {
   }
 
   #accept(node: number, socket: Socket): void {
-    const link: Link = { node, socket, session: "" };
+    this.#ids += 1;
+    const link: Link = { id: this.#ids, node, socket, session: "" };
     this.#links.add(link);
     const parser = new RedisParser({
       returnReply: (reply: unknown) => {
@@ -215,6 +218,9 @@ export class FakeCluster {
         }
         answer(link.session);
         return;
+      case "CLIENT":
+        answer(key === "ID" ? link.id : key === "UNBLOCK" ? this.#unblock(Number(owner)) : "OK");
+        return;
       case "PING":
         answer("PONG");
         return;
@@ -264,6 +270,18 @@ export class FakeCluster {
     }, waitMs);
     queue.push(waiter);
     this.#settle(key);
+  }
+
+  #unblock(id: number): number {
+    for (const queue of this.#queues.values()) {
+      const place = queue.findIndex(({ link }) => link.id === id);
+      const [waiter] = place < 0 ? [] : queue.splice(place, 1);
+      if (waiter === undefined) continue;
+      clearTimeout(waiter.timer);
+      waiter.answer(null);
+      return 1;
+    }
+    return 0;
   }
 
   #settle(key: string): void {

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
 import { ERROR_CODES } from "../../src/commands/errors.ts";
 import { ALL } from "../../src/commands/table.ts";
-import { environmentName, OPTIONS } from "../../src/config/options.ts";
+import { environmentName, EXEC_VARIABLES, OPTIONS } from "../../src/config/options.ts";
 import { suite } from "../support/suite.ts";
 import { COMMAND_GROUPS, COMMAND_NOTES } from "./command-notes.ts";
 import { commandSyntax } from "./command-syntax.ts";
@@ -218,7 +218,7 @@ suite("tidy/docs: references", (test) => {
   test("every script of npm and every variable that is named is there", () => {
     const scripts = [...readme.matchAll(/\bnpm run ([\w:]+)/g)].map(([, name = ""]) => name);
     const variables = [...readme.matchAll(/\bPAXLOCK_[A-Z_]+\b/g)].map(([name]) => name);
-    const known = new Set(OPTIONS.map(environmentName));
+    const known = new Set<string>([...OPTIONS.map(environmentName), ...EXEC_VARIABLES]);
 
     assert.ok(scripts.includes("bench") && variables.length > 0);
     assert.equal(
