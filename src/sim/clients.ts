@@ -8,10 +8,13 @@ import type { Reply } from "../base/reply.ts";
 import { isError, OK } from "../base/reply.ts";
 import { sha1Hex } from "../base/sha1.ts";
 import { groupOfSlot, hashSlot } from "../cluster/hash-slot.ts";
+import { NOBODY } from "../commands/lock-claim.ts";
 import type { Operation } from "../machine/operation.ts";
 import type { ReplySink } from "../replica/batch.ts";
 import type { Event, EventQueue } from "./event-queue.ts";
 import type { Action, Call, Outcome } from "./history.ts";
+import { MIXED_KEYS } from "./lock-clients.ts";
+import { isMixed } from "./lock-history.ts";
 import type { Swarm } from "./swarm.ts";
 
 /** Where clients send their operations. */
@@ -47,7 +50,7 @@ const LEASES = 3;
 const PAIRS = 3;
 
 /** Whether only its owner changes the lease of a key. */
-export const isLock = (key: string): boolean => key.startsWith("lock:");
+export const isLock = (key: string): boolean => key.startsWith("lock:") || isMixed(key);
 
 /** What an answer means for the operation; any other error is a bug of the server or of this file. */
 const REFUSED = /^(TRYAGAIN|CLUSTERDOWN|MISCONF) /;
@@ -84,8 +87,10 @@ export class Clients {
     this.#witness = parts.witness;
     const named = (name: string, count: number): string[] =>
       Array.from({ length: count }, (_, index) => `${name}:${index}`);
+    // Where there are clients of queues, they lock some of these keys, too.
+    const mixed = parts.swarm.lockClients > 0 ? MIXED_KEYS : [];
     this.#keys = {
-      locks: named("lock", parts.swarm.locks),
+      locks: [...named("lock", parts.swarm.locks), ...mixed],
       leases: named("lease", LEASES),
       counters: named("count", COUNTERS),
       pairs: named("pair", PAIRS).map((name) => [`{${name}}:a`, `{${name}}:b`] as const),
@@ -156,17 +161,7 @@ export class Clients {
     const { groups, clientTimeoutMs } = this.#swarm;
     const key = "keys" in action ? (action.keys[0] ?? "") : action.key;
     const group = groupOfSlot(hashSlot(key), groups);
-    const call: Call = {
-      id: this.#nextCall,
-      client,
-      node,
-      group,
-      action,
-      invokedMs: this.#events.nowMs,
-      returnedMs: Infinity,
-      outcome: "pending",
-      reply: null,
-    };
+    const call = this.record(client, { node, group, action });
     const sink: ReplySink = {
       resolve: (reply) => {
         if (call.outcome !== "pending") return;
@@ -180,15 +175,29 @@ export class Clients {
     const timeout = this.#events.in(clientTimeoutMs * 1000, () => {
       this.#end(call, "unknown", next);
     });
-    this.#nextCall += 1;
     this.#pending += 1;
-    this.history.push(call);
-    this.#witness.invoked(call);
     if (this.#servers.request(node, group, operationOf(action), sink)) return true;
     this.#events.cancel(timeout);
     call.returnedMs = this.#events.nowMs;
     this.#end(call, "refused", () => undefined);
     return false;
+  }
+
+  /** Begins a call in the history, also one that others carry out. */
+  record(client: number, what: Pick<Call, "node" | "group" | "action">): Call {
+    const call: Call = {
+      id: this.#nextCall,
+      client,
+      ...what,
+      invokedMs: this.#events.nowMs,
+      returnedMs: Infinity,
+      outcome: "pending",
+      reply: null,
+    };
+    this.#nextCall += 1;
+    this.history.push(call);
+    this.#witness.invoked(call);
+    return call;
   }
 
   #end(call: Call, outcome: Outcome, next: Next): void {
@@ -414,6 +423,46 @@ export function operationOf(action: Action): Operation {
       return { kind: "ttl", db: 0, key: action.key, unit: "ms", absolute: false };
     case "token":
       return { kind: "lock-token", db: 0, key: action.key };
+    case "lock":
+      return {
+        ...NOBODY,
+        kind: "lock-acquire",
+        db: 0,
+        key: action.key,
+        owner: action.owner,
+        ttlMs: action.ttlMs,
+        waitMs: action.waitMs,
+        mode: "exclusive",
+        permits: 1,
+        limit: 0,
+        priority: 0,
+        reentrant: false,
+        bind: false,
+        delayMs: 0,
+        data: "",
+        async: false,
+        claimMs: 0,
+      };
+    case "unlock":
+      return {
+        kind: "lock-release",
+        db: 0,
+        key: action.key,
+        owner: action.owner,
+        token: "",
+        all: true,
+      };
+    case "renew":
+      return {
+        kind: "lock-renew",
+        db: 0,
+        key: action.key,
+        owner: action.owner,
+        ttlMs: action.ttlMs,
+        token: "",
+      };
+    case "break":
+      return { kind: "lock-break", db: 0, key: action.key, reason: action.reason, address: "" };
   }
 }
 

@@ -25,7 +25,26 @@ export type Action =
   | { readonly kind: "get"; readonly key: string }
   | { readonly kind: "get-all"; readonly keys: readonly string[] }
   | { readonly kind: "ttl"; readonly key: string }
-  | { readonly kind: "token"; readonly key: string };
+  | { readonly kind: "token"; readonly key: string }
+  /** LOCK.ACQUIRE, exclusive: answers a grant or nil, in the end. */
+  | {
+      readonly kind: "lock";
+      readonly key: string;
+      readonly owner: string;
+      readonly ttlMs: number;
+      readonly waitMs: number;
+    }
+  /** LOCK.RELEASE. */
+  | { readonly kind: "unlock"; readonly key: string; readonly owner: string }
+  /** LOCK.RENEW: answers a grant or nil. */
+  | {
+      readonly kind: "renew";
+      readonly key: string;
+      readonly owner: string;
+      readonly ttlMs: number;
+    }
+  /** LOCK.BREAK; every reason is another one. */
+  | { readonly kind: "break"; readonly key: string; readonly reason: string };
 
 /** How a call ended. `unknown`: it may or may not have taken effect, and may still. */
 export type Outcome = "pending" | "answered" | "refused" | "unknown";
@@ -62,6 +81,10 @@ export function changes(action: Action): boolean {
     case "expire":
     case "add":
     case "put":
+    case "lock":
+    case "unlock":
+    case "renew":
+    case "break":
       return true;
     case "get":
     case "get-all":

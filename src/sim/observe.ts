@@ -1,21 +1,25 @@
 /**
  * Looking over the shoulder of production objects: what a group proposes and decides and what its
  * machine applies is told to the witness, and nothing is changed. Done from outside, by wrapping
- * three methods of each object, so that production code knows nothing of being watched.
+ * four methods of each object, so that production code knows nothing of being watched.
  */
 import type { GroupId, Slot } from "../base/ids.ts";
 import type { Reply } from "../base/reply.ts";
 import type { Entry } from "../machine/entry.ts";
 import { NO_ORIGINS } from "../machine/entry.ts";
+import type { LockOutcome } from "../machine/locks/lock-event.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Effect } from "../paxos/effects.ts";
 import type { PaxosGroup } from "../paxos/group.ts";
+import { locksOf } from "../replica/lock-machine.ts";
 
 /** What a machine has applied. */
 export interface Applied {
   readonly entry: Entry;
   readonly isVoid: boolean;
   readonly replies: readonly Reply[];
+  /** The waits that came to their end with it. */
+  readonly outcomes: readonly LockOutcome[];
   readonly machine: Machine;
 }
 
@@ -43,12 +47,25 @@ export function observePaxos(group: GroupId, paxos: PaxosGroup, witness: GroupWi
 
 export function observeMachine(group: GroupId, machine: Machine, witness: GroupWitness): Machine {
   const apply = machine.apply.bind(machine);
+  const locks = locksOf(machine);
+  const takeOutcomes = locks.takeOutcomes.bind(locks);
+  let kept: readonly LockOutcome[] = [];
   machine.apply = (entry, slot, reads) => {
     const isVoid = machine.isVoid(entry);
     const replies = apply(entry, slot, reads);
     const done = isVoid ? { ...entry, operations: [], origins: NO_ORIGINS } : entry;
-    witness.applied(group, slot, { entry: done, isVoid, replies, machine });
+    // They are handed out once: kept for the replica, which asks next.
+    const outcomes = takeOutcomes();
+    kept = kept.length === 0 ? outcomes : [...kept, ...outcomes];
+    witness.applied(group, slot, { entry: done, isVoid, replies, outcomes, machine });
     return replies;
   };
+  if ("takeOutcomes" in machine) {
+    locks.takeOutcomes = () => {
+      const taken = kept;
+      kept = [];
+      return taken;
+    };
+  }
   return machine;
 }

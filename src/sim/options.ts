@@ -30,6 +30,7 @@ export const USAGE = `npm run sim -- [flags]
   --groups=N         groups, 1 to 16
   --ticks=N          virtual milliseconds under faults
   --clients=N        clients, 1 to 1000
+  --lock-clients=N   clients that wait for locks, 0 to 1000
   --faults=A,B       of network, disk, clock, crash, pause, handover, members; or none
   --without=N,N      leave out planned faults by number
   --drift=beyond     clocks drift further than assumed: runs must fail
@@ -54,6 +55,7 @@ export function readFlags(args: readonly string[]): Flags | string {
         groups: { type: "string" },
         ticks: { type: "string" },
         clients: { type: "string" },
+        "lock-clients": { type: "string" },
         faults: { type: "string" },
         without: { type: "string" },
         drift: { type: "string" },
@@ -86,8 +88,9 @@ class Reader {
       groups: this.#number("groups", 1, 16, true),
       ticks: this.#number("ticks", 100, 100_000_000, true),
       clients: this.#number("clients", 1, 1_000, true),
+      lockClients: this.#number("lock-clients", 0, 1_000, true),
     };
-    for (const name of ["nodes", "groups", "ticks", "clients"] as const) {
+    for (const name of ["nodes", "groups", "ticks", "clients", "lockClients"] as const) {
       const value = numbers[name];
       if (value !== null) given[name] = value;
     }

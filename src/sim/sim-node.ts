@@ -15,9 +15,12 @@ import type { ReplySink } from "../replica/batch.ts";
 import type { RecoveredGroup } from "../replica/group-replica.ts";
 import type { ReplicaEvent, ReplicaTimings } from "../replica/options.ts";
 import { Replica } from "../replica/replica.ts";
+import { LockPlans } from "../server/lock-plans.ts";
 import type { NodeView } from "./checkers/checker.ts";
 import type { SimDisk } from "./disk.ts";
 import type { EventQueue } from "./event-queue.ts";
+import type { ConnectionUser } from "./lock-connection.ts";
+import { SimConnection } from "./lock-connection.ts";
 import type { Network } from "./network.ts";
 import { NodeClock } from "./node-clock.ts";
 import type { GroupWitness } from "./observe.ts";
@@ -65,6 +68,9 @@ export class SimNode {
   #clock: NodeClock;
   #process: SimProcess | null = null;
   #replica: Replica | null = null;
+  #plans: LockPlans | null = null;
+  /** Connections to the process that runs. */
+  readonly #connections = new Set<SimConnection>();
   #stalls = 0;
   /** Counts its processes. */
   life = 0;
@@ -153,6 +159,7 @@ export class SimNode {
         compiles: (sha, body) => nativeScripts.compile(sha, body) === null,
       });
       this.#replica = replica;
+      this.#plans = new LockPlans({ replica, scheduler, groupOf: this.#groupOf });
       for (let id = 0; id < groups; id += 1) this.#addGroup(replica, recovery, id);
       transport.listen(replica);
       replica.start(() => undefined);
@@ -180,6 +187,21 @@ export class SimNode {
       });
     }
     return true;
+  }
+
+  /** Connects a client that sends commands of locks; null when there is no process. */
+  connect(id: number, user: ConnectionUser): SimConnection | null {
+    const process = this.#process;
+    const replica = this.#replica;
+    const plans = this.#plans;
+    if (process === null || replica === null || plans === null) return null;
+    const groupOf = this.#groupOf;
+    const forget = (connection: SimConnection): void => {
+      this.#connections.delete(connection);
+    };
+    const connection = new SimConnection(id, { process, replica, plans, groupOf, forget }, user);
+    this.#connections.add(connection);
+    return connection;
   }
 
   /** Runs an admin command, as a client of this node would. */
@@ -229,6 +251,9 @@ export class SimNode {
     this.#witness.restored(group);
   }
 
+  readonly #groupOf = (key: string): GroupId =>
+    groupOfSlot(hashSlot(key), this.#world.cluster.swarm.groups);
+
   #machineParts(): MachineParts {
     const { groups } = this.#world.cluster.swarm;
     return {
@@ -254,6 +279,8 @@ export class SimNode {
       stopHandoverMs: 500,
       snapshotPatienceMs: 4 * swarm.leaseMs,
       adminTimeoutMs: swarm.requestTimeoutMs,
+      sessionGraceMs: swarm.sessionGraceMs,
+      sessionTimeoutMs: swarm.sessionTimeoutMs,
     };
   }
 
@@ -270,6 +297,10 @@ export class SimNode {
     this.#stalls = this.stalls;
     this.#process = null;
     this.#replica = null;
+    this.#plans = null;
+    const connections = [...this.#connections];
+    this.#connections.clear();
+    for (const connection of connections) connection.lost();
     this.#world.network.detach(this.id, this.#random.chance(1, 3));
     this.#witness.killed(this.disk.crashed());
   }

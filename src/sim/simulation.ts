@@ -22,6 +22,12 @@ import { Exclusion } from "./checkers/exclusion.ts";
 import { GroupTimeIsSlow } from "./checkers/group-time.ts";
 import { Linearizable } from "./checkers/linearizable.ts";
 import { Memory } from "./checkers/memory.ts";
+import { LockAnswers } from "./checkers/lock-answers.ts";
+import { LockDeadlocks } from "./checkers/lock-deadlocks.ts";
+import { LockList } from "./checkers/lock-list.ts";
+import type { LockModel } from "./checkers/lock-model.ts";
+import { LockQueue } from "./checkers/lock-queue.ts";
+import { LockTold } from "./checkers/lock-told.ts";
 import { OneLease } from "./checkers/one-lease.ts";
 import { SameState } from "./checkers/same-state.ts";
 import { TokensRise } from "./checkers/tokens.ts";
@@ -33,6 +39,8 @@ import type { FaultyWorld } from "./fault-injector.ts";
 import { FaultInjector } from "./fault-injector.ts";
 import type { Fault } from "./faults.ts";
 import { planFaults } from "./faults.ts";
+import { LockClients } from "./lock-clients.ts";
+import { claimOf } from "./lock-history.ts";
 import { Network } from "./network.ts";
 import type { NodeWitness, World } from "./sim-node.ts";
 import { SimNode } from "./sim-node.ts";
@@ -57,6 +65,10 @@ const LOOK_EVERY_MS = 1;
 const COMPARE_EVERY_MS = 400;
 /** How often the healed cluster is asked whether it has come to rest. */
 const REST_EVERY_MS = 50;
+/** How often the healed cluster is asked whether somebody is forgotten. */
+const FORGOTTEN_EVERY_MS = 100;
+/** Between an end and its being carried out on every node: ticks, disks, the network. */
+const SLACK_MS = 500;
 /** After healing clients go on for so long. */
 const AFTERMATH_MS = 1_500;
 
@@ -76,6 +88,10 @@ export class Simulation implements World, FaultyWorld {
   readonly #root: Prng;
   readonly #nodes: SimNode[] = [];
   readonly clients: Clients;
+  readonly lockClients: LockClients;
+  readonly #lockQueue: LockQueue;
+  readonly #lockDeadlocks: LockDeadlocks;
+  readonly #lockAnswers: LockAnswers;
   readonly #injector: FaultInjector;
   readonly #checkers: readonly Checker[];
   readonly #acknowledged: Acknowledged;
@@ -86,6 +102,8 @@ export class Simulation implements World, FaultyWorld {
   readonly #bounds: Bounds;
   #running: SimNode | null = null;
   #healed = false;
+  #healedMs = 0;
+  #connections = 0;
 
   constructor(options: RunOptions) {
     this.#root = new Prng(options.seed);
@@ -120,6 +138,12 @@ export class Simulation implements World, FaultyWorld {
       (call) => this.#acknowledged.appliedMs(call) !== null,
       (call) => this.#acknowledged.appliedMs(call),
     );
+    const models = (): readonly LockModel[] => this.#lockQueue.models;
+    this.#lockDeadlocks = new LockDeadlocks(models);
+    this.#lockQueue = new LockQueue(swarm.groups, tally, (refused, nowMs) => {
+      this.#lockDeadlocks.refused(refused, nowMs);
+    });
+    this.#lockAnswers = new LockAnswers(swarm);
     this.#checkers = [
       this.#agreement,
       new Memory(committed),
@@ -135,12 +159,23 @@ export class Simulation implements World, FaultyWorld {
       new Exclusion(swarm.driftPpm, isLock),
       new AtomicPuts(),
       this.#linearizable,
+      // Those after the first go by what it has made of the step.
+      this.#lockQueue,
+      this.#lockDeadlocks,
+      new LockList(models),
+      new LockTold(swarm.driftPpm),
+      this.#lockAnswers,
     ];
     for (const id of founders) this.addNode(id);
     this.clients = new Clients(events, this.#root.split("clients"), {
       swarm,
       servers: this.#servers(),
       witness: this.#clientsWitness(),
+    });
+    this.lockClients = new LockClients(events, this.#root.split("lock clients"), {
+      swarm,
+      servers: this.#lockServers(),
+      witness: this.#lockClientsWitness(),
     });
     this.faults = planFaults(this.#root.split("faults"), swarm).filter(
       ({ id }) => !options.without.has(id),
@@ -207,13 +242,16 @@ export class Simulation implements World, FaultyWorld {
     this.#lookAgain();
     this.#compareAgain();
     this.clients.start();
+    this.lockClients.start();
     this.events.runUntil(this.swarm.ticks * 1000);
     this.#heal();
     this.events.runUntil(this.events.nowUs + AFTERMATH_MS * 1000);
     this.clients.stop();
+    this.lockClients.stop();
     this.#awaitRest();
     this.clients.readEverything();
     this.#awaitRest();
+    this.#endSessions();
     this.#judge();
     return this.tally;
   }
@@ -342,6 +380,65 @@ export class Simulation implements World, FaultyWorld {
     });
   }
 
+  #lockServers(): ConstructorParameters<typeof LockClients>[2]["servers"] {
+    const nodes = this.#nodes;
+    return {
+      get ids() {
+        return nodes.filter(({ retired }) => !retired).map(({ id }) => id);
+      },
+      connect: (id, user) => {
+        this.#connections += 1;
+        return this.node(id).connect(this.#connections, user);
+      },
+    };
+  }
+
+  #lockClientsWitness(): ConstructorParameters<typeof LockClients>[2]["witness"] {
+    const returned = this.#clientsWitness().returned;
+    return {
+      asked: (call) => {
+        this.line("ask", call.node, NONE, call.client, call.id);
+        this.tally.add("lock commands");
+        this.tally.add("operations");
+        this.step({ kind: "asked", call, nowMs: this.events.nowMs });
+      },
+      told: (call) => {
+        this.line(
+          call.outcome === "unknown" ? "cut-off" : "tell",
+          call.node,
+          NONE,
+          call.client,
+          call.id,
+        );
+        const claim = claimOf(call);
+        if (
+          claim !== null &&
+          claim.waitMs > 0 &&
+          call.outcome === "answered" &&
+          call.reply === null
+        )
+          this.tally.add("waits that timed out");
+        this.step({ kind: "told", call, nowMs: this.events.nowMs });
+      },
+      shared: (action, node, group) => {
+        // It is counted already.
+        this.tally.add("operations", -1);
+        return this.clients.record(0, { node, group, action });
+      },
+      returned,
+      disconnected: (connection) => {
+        this.line("disconnect", NONE, NONE, connection, NONE);
+      },
+      walked: ({ fromMs, keys }) => {
+        this.tally.add("walks through all locks");
+        this.step({ kind: "walked", fromMs, keys, nowMs: this.events.nowMs });
+      },
+      did: (what) => {
+        this.tally.add(what);
+      },
+    };
+  }
+
   #clientsWitness(): ConstructorParameters<typeof Clients>[2]["witness"] {
     return {
       invoked: (call) => {
@@ -409,6 +506,8 @@ export class Simulation implements World, FaultyWorld {
 
   #heal(): void {
     this.#healed = true;
+    this.#healedMs = this.events.nowMs;
+    if (this.swarm.lockClients > 0) this.#lookForForgotten();
     this.line("heal", NONE, NONE, NONE, NONE);
     this.network.heal();
     this.#injector.heal();
@@ -429,6 +528,8 @@ export class Simulation implements World, FaultyWorld {
   /** Why the cluster is not at rest, or null. */
   #unrest(): string | null {
     if (this.clients.pending > 0) return `${this.clients.pending} calls have no answer`;
+    const { pending } = this.lockClients;
+    if (pending > 0) return `${pending} calls of clients of locks have no answer`;
     const busy = this.#injector.unrest();
     if (busy !== null) return busy;
     for (let group = 0; group < this.swarm.groups; group += 1) {
@@ -445,6 +546,28 @@ export class Simulation implements World, FaultyWorld {
       if (slots.size > 1) return `group ${group} is applied up to ${[...slots].join(", ")}`;
     }
     return null;
+  }
+
+  #lookForForgotten(): void {
+    this.events.in(FORGOTTEN_EVERY_MS * 1000, () => {
+      const { nowMs } = this.events;
+      this.#lockAnswers.look(nowMs, this.#healedMs, this.#lockQueue.overdueMs(nowMs));
+      this.#lockDeadlocks.look(nowMs);
+      this.#lookForForgotten();
+    });
+  }
+
+  /** All connections close: nothing that belongs to them must be left after that. */
+  #endSessions(): void {
+    const { lockClients, sessionGraceMs, sessionTimeoutMs } = this.swarm;
+    if (lockClients === 0) return;
+    this.lockClients.closeAll();
+    this.events.runUntil(this.events.nowUs + (sessionGraceMs + sessionTimeoutMs + SLACK_MS) * 1000);
+    for (const model of this.#lockQueue.models) {
+      const left = model.leftOfSessions();
+      if (left === null) continue;
+      throw new Violation(this.#lockQueue.name, `all connections are closed, and ${left}`);
+    }
   }
 
   #judge(): void {

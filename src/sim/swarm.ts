@@ -27,6 +27,12 @@ export interface Swarm {
   /** Milliseconds between two faults, on average. */
   readonly faultEveryMs: number;
   readonly clients: number;
+  /** Clients of the lock engine: with connections, that wait for their turn. */
+  readonly lockClients: number;
+  readonly lockWaitMsMost: number;
+  readonly sessionGraceMs: number;
+  /** The silence of a node after which its clients' sessions end. */
+  readonly sessionTimeoutMs: number;
   readonly locks: number;
   /** Milliseconds a client waits between two calls, at most. */
   readonly thinkMs: number;
@@ -68,6 +74,7 @@ export function drawSwarm(random: Prng, given: Partial<Swarm>): Swarm {
   const network = noisy.includes("network");
   const clock = noisy.includes("clock");
   const beyond = given.driftFactor !== undefined;
+  const locks = random.split("locks");
   const drawn: Swarm = {
     nodes: random.pick([3, 3, 3, 5]),
     groups: random.pick([1, 2, 4, 4]),
@@ -76,6 +83,10 @@ export function drawSwarm(random: Prng, given: Partial<Swarm>): Swarm {
     faults,
     faultEveryMs: random.pick([100, 250, 600]),
     clients: random.pick([4, 16, 48]),
+    lockClients: 0,
+    lockWaitMsMost: locks.pick([30, 300, 1_500]),
+    sessionGraceMs: locks.pick([20, 200, 600]),
+    sessionTimeoutMs: locks.pick([500, 1_000, 2_000]),
     locks: random.pick([2, 6, 20]),
     thinkMs: random.pick([0, 4, 30]),
     leaseMsLeast: 20,

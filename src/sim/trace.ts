@@ -46,6 +46,10 @@ export const TRACE_KINDS = [
   "invoke", // a client, b call
   "return", // a client, b call
   "give-up", // a client, b call
+  "ask", // a client, b call, of the lock engine
+  "tell", // a client, b call
+  "cut-off", // a client, b call
+  "disconnect", // a connection
   "heal",
 ] as const;
 
@@ -65,6 +69,8 @@ const FREQUENT: ReadonlySet<TraceKind> = new Set<TraceKind>([
   "deliver",
   "invoke",
   "return",
+  "ask",
+  "tell",
 ]);
 
 const FIELDS = 6;

@@ -3,6 +3,7 @@ import * as assert from "uvu/assert";
 import type { Commit } from "../../src/base/ports.ts";
 import type { Reply } from "../../src/base/reply.ts";
 import { OK } from "../../src/base/reply.ts";
+import type { LockOutcome } from "../../src/machine/locks/lock-event.ts";
 import type { Operation } from "../../src/machine/operation.ts";
 import { Acknowledged } from "../../src/sim/checkers/acknowledged.ts";
 import { Agreement, markOf } from "../../src/sim/checkers/agreement.ts";
@@ -76,6 +77,7 @@ interface Applied {
   readonly stampMs?: number;
   readonly operations?: readonly Operation[];
   readonly replies?: readonly Reply[];
+  readonly outcomes?: readonly LockOutcome[];
   readonly machine?: MachineView;
 }
 
@@ -93,6 +95,7 @@ const applied = (overrides: Applied = {}): Step => ({
   },
   isVoid: false,
   replies: overrides.replies ?? [],
+  outcomes: overrides.outcomes ?? [],
   machine: overrides.machine ?? machine(),
   nowMs: 0,
 });

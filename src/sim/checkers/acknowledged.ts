@@ -14,6 +14,9 @@ function identityOfOperation(operation: Operation): string | number | null {
   if (operation.kind === "mset") return operation.values[0] ?? null;
   if (operation.kind === "increment") return Number(operation.by);
   if (operation.kind === "expire") return `${operation.key}~${operation.expireMs}`;
+  if (operation.kind === "lock-release") return `-${operation.owner}`;
+  if (operation.kind === "lock-renew") return `~${operation.owner}/${operation.ttlMs}`;
+  if (operation.kind === "lock-break") return `!${operation.reason}`;
   if (operation.kind !== "eval") return null;
   const [owner = "", ttlMs] = operation.args;
   return ttlMs === undefined ? `-${owner}` : `~${owner}/${ttlMs}`;
@@ -27,10 +30,16 @@ function identityOfAction(action: Action): string | number | null {
       return action.value;
     case "add":
       return action.by;
+    case "lock":
+      return granted(action.owner);
     case "release":
+    case "unlock":
       return `-${action.owner}`;
     case "extend":
+    case "renew":
       return `~${action.owner}/${action.ttlMs}`;
+    case "break":
+      return `!${action.reason}`;
     case "expire":
       return `${action.key}~${action.ttlMs}`;
     case "get":
@@ -41,8 +50,17 @@ function identityOfAction(action: Action): string | number | null {
   }
 }
 
+/** A request for a lock has its effect when it is granted. */
+function granted(owner: string): string {
+  return `+${owner}`;
+}
+
 /** Sent again as they are, or not unique: that one of two was refused says nothing about the other. */
-const REPEATABLE: ReadonlySet<Action["kind"]> = new Set<Action["kind"]>(["release", "expire"]);
+const REPEATABLE: ReadonlySet<Action["kind"]> = new Set<Action["kind"]>([
+  "release",
+  "unlock",
+  "expire",
+]);
 
 export class Acknowledged implements Checker {
   readonly name = "what is acknowledged is applied, what is refused is not";
@@ -64,19 +82,27 @@ export class Acknowledged implements Checker {
     if (step.kind === "applied") {
       if (step.slot <= (this.#highest[step.group] ?? 0)) return;
       this.#highest[step.group] = step.slot;
-      for (const operation of step.entry.operations) {
+      for (const [index, operation] of step.entry.operations.entries()) {
         const identity = identityOfOperation(operation);
-        if (identity !== null && !this.#applied.has(identity)) {
-          this.#applied.set(identity, step.nowMs);
-        }
+        if (identity !== null) this.#note(identity, step.nowMs);
+        if (operation.kind !== "lock-acquire" || !Array.isArray(step.replies[index])) continue;
+        this.#note(granted(operation.owner), step.nowMs);
+      }
+      for (const outcome of step.outcomes) {
+        for (const { owner } of outcome.granted) this.#note(granted(owner), step.nowMs);
       }
     } else if (step.kind === "returned") {
       const { call } = step;
       if (call.outcome !== "answered" || !changes(call.action)) return;
+      if (call.action.kind === "lock" && call.reply === null) return;
       if (this.appliedMs(call) === null) {
         throw new Violation(this.name, `call ${call.id} is answered but no replica has applied it`);
       }
     }
+  }
+
+  #note(identity: string | number, nowMs: number): void {
+    if (!this.#applied.has(identity)) this.#applied.set(identity, nowMs);
   }
 
   onHistory(history: readonly Call[]): void {

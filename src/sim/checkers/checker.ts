@@ -7,8 +7,10 @@ import type { Ballot, GroupId, NodeId, Slot } from "../../base/ids.ts";
 import type { Commit } from "../../base/ports.ts";
 import type { Reply } from "../../base/reply.ts";
 import type { Entry } from "../../machine/entry.ts";
+import type { LockOutcome } from "../../machine/locks/lock-event.ts";
 import type { Operation } from "../../machine/operation.ts";
 import type { Call } from "../history.ts";
+import type { LockCall } from "../lock-history.ts";
 
 /** What checkers read of a group's machine. */
 export interface MachineView {
@@ -81,6 +83,8 @@ export type Step =
       readonly entry: Entry;
       readonly isVoid: boolean;
       readonly replies: readonly Reply[];
+      /** The waits that came to their end with it. */
+      readonly outcomes: readonly LockOutcome[];
       readonly machine: MachineView;
       readonly nowMs: number;
     }
@@ -96,7 +100,17 @@ export type Step =
     }
   | { readonly kind: "invoked"; readonly call: Call; readonly nowMs: number }
   /** A client has its answer, or has given up (`outcome` is then `unknown`). */
-  | { readonly kind: "returned"; readonly call: Call; readonly nowMs: number };
+  | { readonly kind: "returned"; readonly call: Call; readonly nowMs: number }
+  /** The same of clients of the lock engine. */
+  | { readonly kind: "asked"; readonly call: LockCall; readonly nowMs: number }
+  | { readonly kind: "told"; readonly call: LockCall; readonly nowMs: number }
+  /** A client went through LOCK.LIST from beginning to end. */
+  | {
+      readonly kind: "walked";
+      readonly fromMs: number;
+      readonly keys: ReadonlySet<string>;
+      readonly nowMs: number;
+    };
 
 /** A rule that did not hold. `invariant` is cited in brackets. */
 export class Violation extends Error {

@@ -25,6 +25,8 @@ export class Exclusion implements Checker {
   readonly #slowest: number;
   readonly #isLock: (key: string) => boolean;
   readonly #holds = new Map<string, Hold>();
+  /** When somebody last asked to break a lock. */
+  readonly #brokenMs = new Map<string, number>();
   readonly #grants = new Map<string, Grant>();
 
   /**
@@ -43,10 +45,13 @@ export class Exclusion implements Checker {
   }
 
   #invoked({ action, invokedMs }: Call): void {
-    if (action.kind === "release") {
+    if (action.kind === "break") {
+      this.#holds.delete(action.key);
+      this.#brokenMs.set(action.key, invokedMs);
+    } else if (action.kind === "release" || action.kind === "unlock") {
       const hold = this.#holds.get(action.key);
       if (hold?.owner === action.owner) this.#holds.delete(action.key);
-    } else if (action.kind === "extend") {
+    } else if (action.kind === "extend" || action.kind === "renew") {
       // A shorter lease may replace the longer one from now on.
       const hold = this.#holds.get(action.key);
       if (hold?.owner !== action.owner) return;
@@ -58,12 +63,14 @@ export class Exclusion implements Checker {
     const { action, reply, invokedMs, returnedMs } = call;
     switch (action.kind) {
       case "acquire":
+      case "lock":
         if (reply !== null && this.#isLock(action.key)) this.#acquired(call, action);
         break;
-      case "extend": {
+      case "extend":
+      case "renew": {
         const hold = this.#holds.get(action.key);
         if (hold?.owner !== action.owner) break;
-        if (reply === 1) hold.untilMs = this.#endMs(invokedMs, action.ttlMs);
+        if (reply !== 0 && reply !== null) hold.untilMs = this.#endMs(invokedMs, action.ttlMs);
         else if (hold.untilMs > returnedMs) this.#lost(call, hold);
         break;
       }
@@ -71,6 +78,8 @@ export class Exclusion implements Checker {
         if (typeof reply === "string") this.#token(call, action.key, BigInt(reply));
         break;
       case "release":
+      case "unlock":
+      case "break":
       case "expire":
       case "add":
       case "put":
@@ -81,12 +90,14 @@ export class Exclusion implements Checker {
     }
   }
 
-  #acquired(call: Call, action: Extract<Call["action"], { kind: "acquire" }>): void {
+  #acquired(call: Call, action: Extract<Call["action"], { kind: "acquire" | "lock" }>): void {
     const { key, owner, ttlMs } = action;
     const { invokedMs, returnedMs, client } = call;
     const untilMs = this.#endMs(invokedMs, ttlMs);
     // The answer came too late to be of use, and the client knows.
     if (untilMs <= returnedMs) return;
+    // It may have been taken away on the way.
+    if ((this.#brokenMs.get(key) ?? -Infinity) >= invokedMs) return;
     const hold = this.#holds.get(key);
     if (hold !== undefined && hold.untilMs > returnedMs) {
       throw new Violation(

@@ -9,6 +9,7 @@
 import type { Reply } from "../../base/reply.ts";
 import { isError, OK } from "../../base/reply.ts";
 import type { Action, Call } from "../history.ts";
+import { isMixed } from "../lock-history.ts";
 
 export interface KeyState {
   readonly value: string | null;
@@ -60,8 +61,23 @@ export function stepKey(
   switch (action.kind) {
     case "acquire":
       if (state.value !== null) return answers(call, null) ? state : null;
+      if (succeeded(call)) return leased(action.owner, call, action.ttlMs);
+      // Nobody passes those who wait, of whom this model knows nothing.
+      return isMixed(key) ? state : null;
+    case "lock":
+      if (call.outcome === "answered" && call.reply === null) return state;
+      if (state.value !== null) return call.outcome === "answered" ? null : state;
+      if (call.outcome === "answered") return leased(action.owner, call, action.ttlMs);
+      // What was granted to one who is gone is given back, nobody knows when.
+      return { ...leased(action.owner, call, action.ttlMs), endMs: -Infinity };
+    case "renew":
+      if (state.value !== action.owner) return answers(call, null) ? state : null;
       return succeeded(call) ? leased(action.owner, call, action.ttlMs) : null;
+    case "break":
+      if (state.value === null) return answers(call, 0) ? state : null;
+      return answers(call, 1) ? ABSENT : null;
     case "release":
+    case "unlock":
       if (state.value !== action.owner) return answers(call, 0) ? state : null;
       return answers(call, 1) ? ABSENT : null;
     case "extend":
