@@ -36,8 +36,10 @@ export class Expiry {
     const waitMs = group.msUntilDue();
     if (waitMs === null) return;
     const now = this.#clock.monotonicMs();
-    // A flood of keys that are due is behind its time: its entries follow one another.
-    const earliestMs = waitMs < -EXPIRY_INTERVAL_MS ? now : this.#lastMs + EXPIRY_INTERVAL_MS;
+    // A flood of keys that are due is behind its time: its entries follow one another. One that nobody
+    // else accepts is no reason for haste: when it is applied, this is asked again.
+    const hurries = waitMs < -EXPIRY_INTERVAL_MS && !group.proposes;
+    const earliestMs = hurries ? now : this.#lastMs + EXPIRY_INTERVAL_MS;
     const atMs = Math.max(now + waitMs, earliestMs);
     if (atMs >= this.#atMs) return;
     this.#atMs = atMs;

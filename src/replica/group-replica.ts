@@ -301,10 +301,14 @@ export class GroupReplica {
     return deadline === null ? null : deadline + 1 - this.#time.nowMs();
   }
 
+  /** Whether an entry of this node is on its way, or waits to be proposed. */
+  get proposes(): boolean {
+    return this.#proposals.hasWaiting || this.#proposals.inFlight > 0;
+  }
+
   /** Sees to it that an entry carries the time forward. */
   carryTime(): void {
-    const { hasWaiting, inFlight } = this.#proposals;
-    if (this.leads && !hasWaiting && inFlight === 0) this.#proposals.building();
+    if (this.leads && !this.proposes) this.#proposals.building();
   }
 
   // ── what is decided ───────────────────────────────────────────────────────────────────────────

@@ -86,7 +86,7 @@ export class Locks {
       groupCount: () => groups.length,
     });
     this.#lostNodes = new LostNodes(context, { groups, chores, timeoutMs, graceMs });
-    this.#deadlocks = new Deadlocks(context, { groups, chores, read: parts.read });
+    this.#deadlocks = new Deadlocks(context, { groups, write, read: parts.read });
     this.feed = new LockFeed(() => groups.map(({ machine }) => machine));
   }
 

@@ -6,12 +6,14 @@
  * waiter none needs another victim. The same edges give the same victims, whoever looks.
  */
 import { present } from "../base/assert.ts";
-import type { GroupId } from "../base/ids.ts";
+import type { GroupId, Millis } from "../base/ids.ts";
 import type { LockEdge } from "../machine/locks/lock-event.ts";
 
 /** An edge and the group that it is in. */
 export interface GroupEdge extends LockEdge {
   readonly group: GroupId;
+  /** For how long it has waited; times of arrival mean nothing to other groups. */
+  readonly waitedMs: Millis;
 }
 
 /** Owners that wait in a circle: the owner of each edge is the holder of the one before. */
@@ -163,7 +165,7 @@ function youngest(cycle: readonly GroupEdge[]): GroupEdge {
 }
 
 function isYounger(edge: GroupEdge, than: GroupEdge): boolean {
-  if (edge.arrivedMs !== than.arrivedMs) return edge.arrivedMs > than.arrivedMs;
+  if (edge.waitedMs !== than.waitedMs) return edge.waitedMs < than.waitedMs;
   // Ids rise within a group only.
   if (edge.group !== than.group) return edge.group > than.group;
   return edge.waiter > than.waiter;

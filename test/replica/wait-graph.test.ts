@@ -14,6 +14,7 @@ function edge(text: string, arrivedMs: number, more: Partial<GroupEdge> = {}): G
     key: `k${holder}`,
     waiter: arrivedMs,
     arrivedMs,
+    waitedMs: 1_000_000 - arrivedMs,
     owner,
     holder,
     token: "1",
