@@ -22,6 +22,8 @@ import { ownDuration, ownNumber, splitOptions } from "./own-options.ts";
 const PRIORITY_MAX = 9;
 const DATA_LENGTH_MAX = 200;
 const SIGNAL_BASE = 128;
+/** What a busy machine takes to end a process that was killed, and us to be told of the loss. */
+const KILLING_MS = 200;
 
 interface Request {
   readonly key: string;
@@ -81,7 +83,7 @@ function readRequest({ own, operands, command }: Given): Request | string {
     options: {
       ttlMs,
       waitMs: waitMs === -1 ? Infinity : waitMs,
-      stopMs: Math.min(killAfterMs, Math.floor(ttlMs / 3)),
+      stopMs: Math.min(killAfterMs + KILLING_MS, Math.floor(ttlMs / 3)),
       mode,
       priority,
       data: own.get("data") ?? describeSelf(command),

@@ -34,7 +34,8 @@ export interface LockIntervention {
 
 /** The state of a lock that somebody holds, waits for, or has options. */
 export interface LockInfo {
-  readonly mode: "exclusive" | "shared" | "permits";
+  /** `free` where nobody holds it and nobody waits: after a break, or with options. */
+  readonly mode: "exclusive" | "shared" | "permits" | "free";
   /** How many permits there are; 0 in other modes. */
   readonly limit: number;
   readonly holders: readonly LockHolder[];
@@ -139,7 +140,7 @@ export function readInfo(command: string, reply: RawReply): LockInfo | null {
   if (reply === null) return null;
   const fields = map(command, reply);
   return {
-    mode: mode(fields.get("mode")),
+    mode: fields.get("mode") === "free" ? "free" : mode(fields.get("mode")),
     limit: number(fields.get("limit")),
     holders: (list(fields.get("holders")) ?? []).map((holder) => readHolder(command, holder)),
     waiters: number(fields.get("waiters")),
@@ -278,6 +279,6 @@ function number(reply: RawReply | undefined, otherwise = 0): number {
   return typeof reply === "string" && /^-?[0-9]{1,15}$/.test(reply) ? Number(reply) : otherwise;
 }
 
-function mode(reply: RawReply | undefined): LockInfo["mode"] {
+function mode(reply: RawReply | undefined): LockWaiter["mode"] {
   return reply === "shared" || reply === "permits" ? reply : "exclusive";
 }

@@ -111,6 +111,11 @@ export class FakeCluster {
     return this.#grant(key)?.holds ?? 0;
   }
 
+  /** When the lease of a key ends, by `performance.now()`. */
+  endsMs(key: string): number {
+    return this.#grant(key)?.endsMs ?? -Infinity;
+  }
+
   waiters(key: string): number {
     return this.#queues.get(key)?.length ?? 0;
   }
