@@ -14,12 +14,20 @@ import { VERSION } from "../src/config/version.ts";
 import { missingPrograms } from "../test/support/programs.ts";
 import { buildPaxlock, paxlockSystem, redisSystem } from "./lock-server.ts";
 import { describeMachine, type Machine } from "./machine.ts";
+import { measureLocks } from "./locks/locks.ts";
 import { measureMemory } from "./memory.ts";
 import { microNames, runMicro, type MicroResult } from "./microbenchmarks.ts";
 import { parseOptions, USAGE, type BenchOptions, type Section } from "./options.ts";
 import { profile } from "./profile.ts";
 import { compare } from "./redis/comparison.ts";
-import { comparisonTable, figureTable, type ComparisonRow, type FigureRow } from "./report.ts";
+import {
+  comparisonTable,
+  figureTable,
+  loadTable,
+  type ComparisonRow,
+  type FigureRow,
+  type LoadRow,
+} from "./report.ts";
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -37,6 +45,7 @@ interface Report {
   readonly versions: { readonly node: string; readonly paxlock: string; redis: string | null };
   redis: readonly ComparisonRow[] | null;
   memory: readonly FigureRow[] | null;
+  locks: readonly LoadRow[] | null;
   readonly micro: MicroResult[];
 }
 
@@ -90,6 +99,7 @@ async function run(options: BenchOptions): Promise<void> {
     versions: { node: process.version, paxlock: VERSION, redis: null },
     redis: null,
     memory: null,
+    locks: null,
     micro: [],
   };
   printHead(report);
@@ -119,6 +129,12 @@ async function runSection(
       report.memory = await measureMemory({ system: paxlockSystem(), directory, short, progress });
       console.log(`## Memory and restart\n\n${figureTable(report.memory)}\n`);
       break;
+    case "locks": {
+      const system = paxlockSystem();
+      report.locks = await measureLocks({ system, directory, rounds, short, progress });
+      console.log(`## Clients that wait\n\n${howCrowded(rounds)}\n\n${loadTable(report.locks)}\n`);
+      break;
+    }
     case "micro":
       for (const name of microNames()) {
         progress(`microbenchmark ${name}`);
@@ -165,6 +181,14 @@ function howCompared(rounds: number): string {
     `turns. Medians of ${rounds} ${rounds === 1 ? "round" : "rounds"} with minimum and maximum. A ratio is ours divided by theirs, round by`,
     "round. Redis runs without snapshots (save). Where two columns are in one, Paxlock comes first.",
     "Keys are random of a million (of 10,000 in a short run): one drawn twice is not granted or freed\nagain. Server CPU includes what the server puts off until it is idle.",
+  ].join("\n");
+}
+
+function howCrowded(rounds: number): string {
+  return [
+    `Hand-offs through three nodes: medians of ${rounds} ${rounds === 1 ? "round" : "rounds"} with minimum and maximum; server CPU is that of`,
+    "all nodes together. A hand-off takes from the moment that a client sends its LOCK.RELEASE until the",
+    "next one has its lock. Steps on a queue: medians of batches of 250 over one pipelined connection.",
   ].join("\n");
 }
 

@@ -1,7 +1,7 @@
 /** The command line of `npm run bench`. */
 import { parseArgs } from "node:util";
 
-export const SECTIONS = ["redis", "memory", "micro"] as const;
+export const SECTIONS = ["redis", "memory", "locks", "micro"] as const;
 export type Section = (typeof SECTIONS)[number] | "profile";
 
 export interface BenchOptions {
@@ -19,16 +19,17 @@ export interface BenchOptions {
 const ROUNDS_MIN = 3;
 const ROUNDS_MAX = 99;
 
-export const USAGE = `npm run bench -- [redis|memory|micro|profile] [options]
+export const USAGE = `npm run bench -- [redis|memory|locks|micro|profile] [options]
 
   redis          Paxlock beside redis-server --appendonly yes --appendfsync always
   memory         memory for each held lock, time of a restart with all of them
+  locks          clients that wait: hand-offs through three nodes, long queues, LOCK.LIST
   micro          parts alone: bench/micro/*.ts
   profile        where the server's time goes, with 50 clients and with 50 × pipeline 16
                  (all but profile without one of these words)
 
   --short        a smoke run of seconds; figures are not judged
-  --rounds <n>   rounds of the comparison, ${ROUNDS_MIN} to ${ROUNDS_MAX} (default ${ROUNDS_MIN}; with --short 1)
+  --rounds <n>   rounds of the comparison and of the hand-offs, ${ROUNDS_MIN} to ${ROUNDS_MAX} (default ${ROUNDS_MIN}; with --short 1)
   --json <file>  writes all figures there as well
   --dir <folder> where data is kept during the run, and profiles after it; choose the disk
                  (default .tmp)

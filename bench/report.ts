@@ -5,7 +5,7 @@
 import type { Summary } from "./statistics.ts";
 
 /** How figures of one kind are written. */
-export type Unit = "per second" | "ms" | "s" | "bytes" | "MB";
+export type Unit = "per second" | "µs" | "ms" | "s" | "bytes" | "MB" | "times";
 
 /** A bound that a ratio or a value should keep. */
 export interface Target {
@@ -40,6 +40,20 @@ export interface FigureRow {
   readonly target: Target | null;
   /** As in {@link ComparisonRow}. */
   readonly reached: boolean | null;
+}
+
+/** Something measured on Paxlock alone in several rounds, with what it cost the processors. */
+export interface LoadRow {
+  readonly name: string;
+  readonly unit: Unit;
+  readonly value: Summary;
+  readonly target: Target | null;
+  /** As in {@link ComparisonRow}; judged by the median. */
+  readonly reached: boolean | null;
+  /** Processor time of all server processes for one of what is measured, in µs, median; or null. */
+  readonly serverMicros: number | null;
+  /** The same of the client process. */
+  readonly clientMicros: number | null;
 }
 
 /** Whether a value keeps its target; null without one, and for figures that are not to be judged. */
@@ -107,11 +121,31 @@ export function figureTable(rows: readonly FigureRow[]): string {
   );
 }
 
+/** The table of measurements under load; the spread is left out where there was one round. */
+export function loadTable(rows: readonly LoadRow[]): string {
+  const micros = (value: number | null): string => (value === null ? "" : value.toFixed(1));
+  return table(
+    ["measurement", "Paxlock", "target", "reached", "server CPU, µs each", "client CPU, µs each"],
+    rows.map((row) => [
+      row.name,
+      row.value.values.length === 1
+        ? show(row.value.median, row.unit)
+        : spread(row.value, row.unit),
+      showTarget(row.target, (bound) => show(bound, row.unit)),
+      showReached(row.reached),
+      micros(row.serverMicros),
+      micros(row.clientMicros),
+    ]),
+  );
+}
+
 /** A value with its unit, except for rates, whose name says it. */
 export function show(value: number, unit: Unit): string {
   switch (unit) {
     case "per second":
       return `${thousands(value)}/s`;
+    case "µs":
+      return `${value.toFixed(1)} µs`;
     case "ms":
       return `${value.toFixed(3)} ms`;
     case "s":
@@ -120,6 +154,8 @@ export function show(value: number, unit: Unit): string {
       return `${thousands(value)} bytes`;
     case "MB":
       return `${value.toFixed(1)} MB`;
+    case "times":
+      return `${value.toFixed(2)} times`;
   }
 }
 

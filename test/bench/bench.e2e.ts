@@ -132,6 +132,31 @@ suite(
       });
     });
 
+    test("clients that wait are measured through three nodes, in long queues, and beside lists", async () => {
+      await withTemporaryDirectory(async (directory) => {
+        const found = rows(await output(["locks", "--short", "--dir", directory]));
+        const names = found.map(([name = ""]) => name);
+        for (const name of [
+          "hand-offs, 60 clients, 15 locks, kept 0 ms",
+          "hand-offs, 60 clients, 15 locks, kept 50 ms",
+          "a hand-off, 6 clients, 1 lock, same node, p50",
+          "a hand-off, 6 clients, 1 lock, another node, p99",
+          "LOCK.ACQUIRE … ASYNC, 1,000 waiters",
+          "LOCK.CANCEL, 1,000 waiters",
+          "LOCK.RELEASE and grant, 1,000 to 500",
+          "machine alone: cancel, 10,000 waiters",
+          "LOCK.LIST of 10,000, COUNT 1,000: longest PING of another",
+        ]) {
+          assert.ok(names.includes(name), name);
+        }
+        for (const [name, value = "", , verdict] of found.slice(1)) {
+          assert.match(value, /^-?[\d.,]+( µs| ms| s| bytes| times|\/s)$/, name);
+          assert.is(verdict, "", "a short run judges nothing");
+        }
+        assert.equal(readdirSync(directory), []);
+      });
+    });
+
     test("every microbenchmark runs", async () => {
       const folder = join(dirname(program), "micro");
       const text = await output(["micro", "--short"]);

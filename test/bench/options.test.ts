@@ -13,7 +13,7 @@ suite("benchmark options", (test) => {
     assert.equal(parseOptions([]), {
       kind: "run",
       options: {
-        sections: ["redis", "memory", "micro"],
+        sections: ["redis", "memory", "locks", "micro"],
         short: false,
         rounds: 3,
         json: null,

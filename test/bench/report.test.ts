@@ -3,10 +3,12 @@ import * as assert from "uvu/assert";
 import {
   comparisonTable,
   figureTable,
+  loadTable,
   reached,
   show,
   table,
   type ComparisonRow,
+  type LoadRow,
   type Target,
 } from "../../bench/report.ts";
 import { summarize } from "../../bench/statistics.ts";
@@ -43,6 +45,25 @@ suite("benchmark report", (test) => {
     assert.is(show(599.6, "bytes"), "600 bytes");
     assert.is(show(7.999, "s"), "8.00 s");
     assert.is(show(1.25, "MB"), "1.3 MB");
+    assert.is(show(12.34, "µs"), "12.3 µs");
+    assert.is(show(1.666, "times"), "1.67 times");
+  });
+
+  test("a row under load shows its spread where there were rounds, and what is known of processors", () => {
+    const row: LoadRow = {
+      name: "hand-offs",
+      unit: "per second",
+      value: summarize([290, 280, 299]),
+      target: { relation: "at least", bound: 290 },
+      reached: true,
+      serverMicros: 812.34,
+      clientMicros: null,
+    };
+
+    const lines = loadTable([row, { ...row, value: summarize([280]), reached: false }]).split("\n");
+
+    assert.match(lines[2] ?? "", /290\/s \(280–299\) +\| ≥ 290\/s \| +yes \| +812\.3 \| +\|$/);
+    assert.match(lines[3] ?? "", /\| +280\/s \| ≥ 290\/s \| +NO \|/);
   });
 
   test("a row of a comparison shows both sides, spread, ratio and verdict", () => {
