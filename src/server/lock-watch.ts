@@ -11,6 +11,7 @@ import type { Scheduler } from "../base/ports.ts";
 import type { ErrorReply, Reply } from "../base/reply.ts";
 import { isError } from "../base/reply.ts";
 import type { LockPlan } from "../commands/contract.ts";
+import type { Operation } from "../machine/operation.ts";
 import type { ReplySink } from "../replica/batch.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { Blocker } from "./connection.ts";
@@ -20,6 +21,8 @@ export interface LockWaitParts {
   readonly scheduler: Scheduler;
   readonly groupOf: (key: string) => GroupId;
 }
+
+const NOTHING: Operation = { kind: "delete", db: 0, keys: [] };
 
 type WatchPlan = Extract<LockPlan, { kind: "lock-watch" }>;
 
@@ -82,9 +85,24 @@ export class LockWatch implements Blocker {
     this.#reading = true;
     this.#stopWatching();
     this.#stopTimer();
+    this.#readNow();
+  }
+
+  #readNow(): void {
     this.#replica.readBehindWrites(this.#group, this.#plan.operation, {
       resolve: (reply) => {
-        this.#end(reply);
+        if (slotOf(reply) === 0) this.#writeNothing();
+        else this.#end(reply);
+      },
+    });
+  }
+
+  /** Version 0 stands for none: a group without an entry gets one, so that the client can go on from it. */
+  #writeNothing(): void {
+    this.#replica.write(this.#group, NOTHING, {
+      resolve: (reply) => {
+        if (isError(reply)) this.#end(reply);
+        else this.#readNow();
       },
     });
   }
