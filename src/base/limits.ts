@@ -323,6 +323,60 @@ export const LOCK_KEYS_MAX = 1_024;
  */
 export const LOCK_WAITERS_MAX = 262_144;
 
+/**
+ * Holders of one lock, each with one permit or reading. LOCK.INFO lists them all, and whoever frees the
+ * lock at once frees each of them.
+ */
+export const LOCK_HOLDERS_MAX = 10_000;
+
+/** How often its owner may hold a reentrant lock: a million holds are a program that never releases. */
+export const LOCK_HOLDS_MAX = 1_000_000;
+
+/**
+ * Who came so much earlier is not overtaken by a priority that is higher by one: with priorities from 0
+ * to 9 nobody waits behind one who came more than 90 s later.
+ */
+export const LOCK_PRIORITY_AGE_MS = 10_000;
+
+/** For how long of group time a ticket is kept that has come to its end: a minute to ask for it. */
+export const LOCK_TICKET_KEPT_MS = 60_000;
+
+/** Tickets of one group that have come to their end; the oldest go. */
+export const LOCK_TICKETS_KEPT_MAX = 100_000;
+
+/** For how long of group time LOCK.INFO shows the last LOCK.BREAK. */
+export const LOCK_BREAK_KEPT_MS = 3_600_000;
+
+/** Deadlocks of a group that LOCK.DEADLOCKS shows; they go with each checkpoint. */
+export const LOCK_DEADLOCKS_KEPT_MAX = 16;
+
+/**
+ * FLUSHDB tells subscribers of the locks it frees, but of no more than these: it frees a million at
+ * once, and each would be a message.
+ */
+export const LOCK_FLUSH_EVENTS_MAX = 10_000;
+
+/**
+ * What a holder is counted with beside its strings; like {@link ITEM_OVERHEAD_BYTES} measured, rounded
+ * up, and the same on all replicas.
+ */
+export const LOCK_HOLDER_OVERHEAD_BYTES = 320;
+
+/** What a lock is counted with that has waiters, several holders, options, a delay, or a notice. */
+export const LOCK_RECORD_OVERHEAD_BYTES = 384;
+
+/**
+ * What a waiter is counted with beside its strings and the places that it will take as a holder, which
+ * are counted while it waits: so its turn is never refused for want of memory.
+ */
+export const LOCK_WAITER_OVERHEAD_BYTES = 512;
+
+/** What a session is counted with beside its id. */
+export const LOCK_SESSION_OVERHEAD_BYTES = 256;
+
+/** What a ticket is counted with beside its strings. */
+export const LOCK_TICKET_OVERHEAD_BYTES = 256;
+
 /** Waiters that LOCK.QUEUE answers where the client does not say how many. */
 export const LOCK_QUEUE_COUNT_DEFAULT = 100;
 

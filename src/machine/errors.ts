@@ -92,7 +92,7 @@ export function modeDiffers(present: LockMode, asked: LockMode): ErrorReply {
 /** As many wait as the lock, or the memory of the group, takes. */
 export function queueFull(waitersMax: number): ErrorReply {
   return errorReply(
-    `QUEUEFULL ${waitersMax} requests wait already, as many as may; try again later, or raise MAXWAITERS`,
+    `QUEUEFULL no more than ${waitersMax} may wait; try again later, or raise MAXWAITERS`,
   );
 }
 

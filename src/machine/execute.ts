@@ -25,7 +25,21 @@ import {
   set,
   stringLength,
 } from "./keyspace/string-operations.ts";
-import { lockInfo, lockToken } from "./locks/lock-info.ts";
+import { acquire, acquireAll } from "./locks/acquire.ts";
+import { lockDeadlocks, lockEdges } from "./locks/edges.ts";
+import { listLocks } from "./locks/lock-list.ts";
+import {
+  checkToken,
+  getOptions,
+  lockInfo,
+  lockQueue,
+  lockState,
+  lockToken,
+} from "./locks/lock-view.ts";
+import { breakLock, confirm, release, renew, setOptions, withdraw } from "./locks/release.ts";
+import { nodeLost, sessionAttach, sessionEnd } from "./locks/sessions.ts";
+import { ticket } from "./locks/tickets.ts";
+import { refuseVictim } from "./locks/victim.ts";
 import type {
   EvalOperation,
   Operation,
@@ -83,6 +97,48 @@ export function execute(keyspace: Keyspace, operation: KeyspaceOperation): Reply
       return lockInfo(keyspace, operation);
     case "lock-token":
       return lockToken(keyspace, operation);
+    case "lock-acquire":
+      return acquire(keyspace, operation);
+    case "lock-acquire-all":
+      return acquireAll(keyspace, operation);
+    case "lock-confirm":
+      return confirm(keyspace, operation);
+    case "lock-release":
+      return release(keyspace, operation);
+    case "lock-renew":
+      return renew(keyspace, operation);
+    case "lock-set-options":
+      return setOptions(keyspace, operation);
+    case "lock-get-options":
+      return getOptions(keyspace, operation);
+    case "lock-revoke":
+    case "lock-break":
+      return breakLock(keyspace, operation);
+    case "lock-ticket":
+    case "lock-cancel":
+      return ticket(keyspace, operation);
+    case "lock-withdraw":
+      return withdraw(keyspace, operation);
+    case "lock-session-end":
+      return sessionEnd(keyspace, operation);
+    case "lock-session-attach":
+      return sessionAttach(keyspace, operation);
+    case "lock-node-lost":
+      return nodeLost(keyspace, operation);
+    case "lock-victim":
+      return refuseVictim(keyspace, operation);
+    case "lock-check":
+      return checkToken(keyspace, operation);
+    case "lock-queue":
+      return lockQueue(keyspace, operation);
+    case "lock-list":
+      return listLocks(keyspace, operation);
+    case "lock-state":
+      return lockState(keyspace, operation);
+    case "lock-edges":
+      return lockEdges(keyspace, operation);
+    case "lock-deadlocks":
+      return lockDeadlocks(keyspace);
     case "object-encoding":
       return objectEncoding(keyspace, operation);
     case "object-idletime":

@@ -29,6 +29,18 @@ import type { Entry, OperationOrigin, ProposalName } from "./entry.ts";
 import { SCRIPT_BODY_NEEDED, TOO_MANY_SCRIPTS } from "./errors.ts";
 import { execute } from "./execute.ts";
 import { Keyspace } from "./keyspace/keyspace.ts";
+import { endDue } from "./locks/ends.ts";
+import { findRequest } from "./locks/find-request.ts";
+import type {
+  LockChangeListener,
+  LockEvent,
+  LockOutcome,
+  RequestState,
+  SessionView,
+} from "./locks/lock-event.ts";
+import { LockRestore } from "./locks/lock-restore.ts";
+import { digestLocks, markOfRecord, toRecordRow } from "./locks/lock-rows.ts";
+import { settle } from "./locks/settle.ts";
 import type { EvalOperation, Operation, ScriptLoadOperation } from "./operation.ts";
 import { isWrite } from "./operation.ts";
 import type { ReplyWindowLimits } from "./reply-window.ts";
@@ -103,6 +115,7 @@ export class Machine {
   #lastProposal: ProposalName | null = null;
   /** What the restore that is under way began with. */
   #restoring: MachineMeta | null = null;
+  #lockRestore: LockRestore | null = null;
   readonly #expiredPerEntryMax: number;
 
   constructor(options: MachineOptions) {
@@ -146,6 +159,21 @@ export class Machine {
     return this.#keyspace.stateBytes;
   }
 
+  /** How many requests wait for a lock. */
+  get waiterCount(): number {
+    return this.#keyspace.locks.waiters.size;
+  }
+
+  /** To how many sessions something here belongs. */
+  get sessionCount(): number {
+    return this.#keyspace.locks.sessions.size;
+  }
+
+  /** How many tickets are granted or kept; those that are pending count as waiters. */
+  get ticketCount(): number {
+    return this.#keyspace.locks.tickets.size;
+  }
+
   /** How many answers of forwarded operations are kept. */
   get keptReplies(): number {
     return this.#replyWindows.size;
@@ -183,7 +211,9 @@ export class Machine {
     this.#nowMs = entry.nowMs;
     if (entry.proposal !== null) this.#lastProposal = entry.proposal;
     this.#keyspace.begin(entry, false);
-    this.#keyspace.expireDue(this.#expiredPerEntryMax);
+    this.#keyspace.locks.slot = slot;
+    endDue(this.#keyspace, this.#expiredPerEntryMax);
+    settle(this.#keyspace);
     const { operations, origins } = entry;
     const replies: Reply[] = [];
     let nextRead = 0;
@@ -198,6 +228,7 @@ export class Machine {
       } else {
         replies.push(this.#execute(operation));
       }
+      settle(this.#keyspace);
     }
     assert(nextOrigin === origins.length, "every origin is that of an operation");
     nextRead = this.#runReads(reads, nextRead, entry, replies.length);
@@ -238,6 +269,63 @@ export class Machine {
    */
   nextDeadlineMs(): Millis | null {
     return this.#keyspace.nextDeadlineMs();
+  }
+
+  // --- locks, for the node of this replica ---
+
+  /** Whether {@link takeEvents} has anything to tell; not part of the state. */
+  get wantsEvents(): boolean {
+    return this.#keyspace.locks.wantsEvents;
+  }
+
+  set wantsEvents(wants: boolean) {
+    this.#keyspace.locks.wantsEvents = wants;
+  }
+
+  /** Who is told of changed locks, see {@link LockChangeListener}; not part of the state. */
+  get onLockChanged(): LockChangeListener | null {
+    return this.#keyspace.locks.onChanged;
+  }
+
+  set onLockChanged(listener: LockChangeListener | null) {
+    this.#keyspace.locks.onChanged = listener;
+  }
+
+  /** What has become of waiting requests since this was last called. To be called after each entry. */
+  takeOutcomes(): readonly LockOutcome[] {
+    return this.#keyspace.locks.takeOutcomes();
+  }
+
+  /** What has happened to locks since this was last called, if {@link wantsEvents}. */
+  takeEvents(): readonly LockEvent[] {
+    return this.#keyspace.locks.takeEvents();
+  }
+
+  /** What the applied state knows of a request, for its node after a snapshot. */
+  findRequest(session: string, node: NodeId, boot: number, request: number): RequestState {
+    return findRequest(this.#keyspace, { session, node, boot, request });
+  }
+
+  /** Whether something here belongs to a session of a node. */
+  hasSessionsOf(node: NodeId): boolean {
+    for (const session of this.sessionViews()) if (session.node === node) return true;
+    return false;
+  }
+
+  /** The sessions to which something here belongs. */
+  *sessionViews(): Iterable<SessionView> {
+    let last = 0;
+    for (;;) {
+      let view: SessionView | null = null;
+      this.#keyspace.locks.sessions.visitAfter(last, (one) => {
+        const { session, node, boot, deadlineMs: endsMs, row } = one;
+        view = { session, node, boot, endsMs };
+        last = row;
+        return false;
+      });
+      if (view === null) return;
+      yield view;
+    }
   }
 
   /**
@@ -282,6 +370,7 @@ export class Machine {
   dirtyRows(): number {
     return (
       this.#keyspace.dirtySize +
+      this.#keyspace.locks.dirtySize +
       this.#scripts.dirtySize +
       this.#replyWindows.dirtySize +
       this.#rows.removedSize +
@@ -304,6 +393,12 @@ export class Machine {
     const changed: StateRow[] = this.#keyspace.takeChanged(leftoversMax);
     for (const script of this.#scripts.takeChanged()) changed.push(script);
     for (const window of this.#replyWindows.takeChanged()) changed.push(window);
+    for (const record of this.#keyspace.locks.takeDirty()) {
+      const mark = markOfRecord(record);
+      this.#rows.store(record.storedMark, mark);
+      record.storedMark = mark;
+      changed.push(toRecordRow(record));
+    }
     const removed = this.#rows.takeRemoved();
     changed.sort((a, b) => a.row - b.row);
     removed.sort((a, b) => a - b);
@@ -319,6 +414,8 @@ export class Machine {
     this.#rows.next = meta.nextRow;
     this.#keyspace.restoreMeta(meta);
     this.#scripts.restoreFlushedBelow(meta.scriptsFlushedBelow);
+    this.#keyspace.locks.restoreDeadlocks(meta.deadlocks);
+    this.#lockRestore = new LockRestore(this.#keyspace, this.#rows);
   }
 
   /**
@@ -340,7 +437,8 @@ export class Machine {
       case "waiter":
       case "session":
       case "ticket":
-        return false;
+        assert(this.#lockRestore !== null, "the meta record comes first");
+        return this.#lockRestore.take(row);
     }
   }
 
@@ -357,7 +455,10 @@ export class Machine {
     if (storedRows !== meta.storedRows) {
       return `${meta.storedRows} rows were written, ${storedRows} are there`;
     }
-    return storedDigest === meta.storedDigest ? null : "some rows are not those that were written";
+    if (storedDigest !== meta.storedDigest) return "some rows are not those that were written";
+    const fault = this.#lockRestore?.finish() ?? null;
+    this.#lockRestore = null;
+    return fault;
   }
 
   /**
@@ -372,6 +473,7 @@ export class Machine {
     digest.addNumber(this.#lastProposal?.boot ?? 0);
     digest.addNumber(this.#lastProposal?.number ?? 0);
     this.#keyspace.digest(digest);
+    digestLocks(digest, this.#keyspace.locks);
     this.#scripts.digest(digest);
     this.#replyWindows.digest(digest);
     return digest.toString();
@@ -387,7 +489,7 @@ export class Machine {
       lastProposal: last && { node: last.node, boot: last.boot, number: last.number },
       flushedBelow: [...this.#keyspace.flushedBelow],
       scriptsFlushedBelow: this.#scripts.flushedBelow,
-      deadlocks: [],
+      deadlocks: this.#keyspace.locks.deadlocks,
       storedRows: this.#rows.storedRows,
       storedDigest: this.#rows.storedDigest,
     };

@@ -7,7 +7,9 @@ import {
   WHOLE_KEYSPACE,
   WRITE_IN_READ_ONLY_SCRIPT,
 } from "./errors.ts";
+import type { KeyspaceOperation } from "./execute.ts";
 import { execute } from "./execute.ts";
+import { valueOf } from "./keyspace/string-operations.ts";
 import type { Keyspace } from "./keyspace/keyspace.ts";
 import type { Operation } from "./operation.ts";
 import { isWrite } from "./operation.ts";
@@ -72,8 +74,7 @@ export class RunningScript implements ScriptHost, DirectCommands {
 
   get(key: string): Reply {
     if (!this.#environment.owns(key)) return FOREIGN_KEY;
-    const item = this.#keyspace.look(this.#db, key);
-    return item === null ? null : item.value;
+    return valueOf(this.#keyspace.look(this.#db, key));
   }
 
   delete(key: string): Reply {
@@ -138,8 +139,23 @@ export class RunningScript implements ScriptHost, DirectCommands {
     ) {
       return NOT_FROM_SCRIPT;
     }
-    return execute(this.#keyspace, operation);
+    // There is no connection that it could end with, and nobody to come back for it.
+    if (operation.kind === "lock-acquire" && (operation.bind || operation.async)) {
+      return NOT_FROM_SCRIPT;
+    }
+    if (operation.kind === "lock-acquire-all" && (operation.bind || operation.provisional)) {
+      return NOT_FROM_SCRIPT;
+    }
+    return execute(this.#keyspace, inScript(operation));
   }
+}
+
+/** Nobody waits in a script: what would wait is answered at once [L14]. */
+function inScript<T extends KeyspaceOperation>(operation: T): KeyspaceOperation {
+  if (operation.kind === "lock-acquire" || operation.kind === "lock-acquire-all") {
+    return operation.waitMs === 0 ? operation : { ...operation, waitMs: 0 };
+  }
+  return operation;
 }
 
 /** TIME: seconds and microseconds of the entry's wall clock, so that replicas agree. */

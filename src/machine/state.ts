@@ -126,6 +126,8 @@ export interface HolderRow {
   readonly bind: boolean;
   /** Of LOCK.ACQUIREALL before it was confirmed: ends with its session, too. */
   readonly provisional: boolean;
+  /** Its request was LOCK.ACQUIREALL, whose answer has another form. */
+  readonly all: boolean;
   readonly session: string;
   readonly node: NodeId;
   readonly boot: number;
@@ -218,14 +220,7 @@ export interface DeadlockRecord {
 }
 
 export type StateRow =
-  | StringRow
-  | ScriptRow
-  | ReplyWindowRow
-  | LockRow
-  | HolderRow
-  | WaiterRow
-  | SessionRow
-  | TicketRow;
+  StringRow | ScriptRow | ReplyWindowRow | LockRow | HolderRow | WaiterRow | SessionRow | TicketRow;
 
 /** The group-wide part of the state. */
 export interface MachineMeta {

@@ -8,7 +8,7 @@
  * notice? = there:u8 (0 or 1)  [reason:text  address:text  atMs:number]
  * holder  = db:u8  key:text  version:varint  mode:u8  owner:text  tokenEpoch:varint
  *           tokenCounter:varint  deadlineMs:number  sinceMs:number  holds:varint  permits:varint
- *           delayMs:number  flags:u8 (1 bind, 2 provisional)  asker  data:text
+ *           delayMs:number  flags:u8 (1 bind, 2 provisional, 4 all)  asker  data:text
  * asker   = session:text  node:u8  boot:varint  request:varint  address:text
  * waiter  = place:varint  db:u8  keys:texts  owner:text  mode:u8  permits:varint  ttlMs:number
  *           priority:varint  flags:u8 (1 bind, 2 provisional, 4 reentrant, 8 all, 16 upgrade,
@@ -100,7 +100,7 @@ export const LOCK_STATE_ROWS: {
       writer.varint(row.holds);
       writer.varint(row.permits);
       writer.number(row.delayMs);
-      writeFlags(writer, [row.bind, row.provisional]);
+      writeFlags(writer, [row.bind, row.provisional, row.all]);
       writeAsker(writer, row);
       writer.text(row.data);
     },
@@ -121,8 +121,8 @@ export const LOCK_STATE_ROWS: {
         permits: reader.varint(),
         delayMs: reader.number(),
       } as const;
-      const [bind = false, provisional = false] = readFlags(reader, 2);
-      return { ...head, bind, provisional, ...readAsker(reader), data: reader.text() };
+      const [bind = false, provisional = false, all = false] = readFlags(reader, 3);
+      return { ...head, bind, provisional, all, ...readAsker(reader), data: reader.text() };
     },
   },
   waiter: {

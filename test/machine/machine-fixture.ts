@@ -20,6 +20,7 @@ import type {
   TimeToLiveOperation,
 } from "../../src/machine/operation.ts";
 import { isWrite } from "../../src/machine/operation.ts";
+import type { LockKeyOperation } from "../../src/machine/locks/lock-operation.ts";
 import type { ScriptCommands, ScriptEngine } from "../../src/machine/script/port.ts";
 import type { Checkpoint, MachineMeta, StateRow } from "../../src/machine/state.ts";
 
@@ -182,11 +183,15 @@ export function lock(key: string, value: string, leaseMs: number): SetOperation 
   return set(key, value, { when: "nx", expireMode: "after", expireMs: leaseMs });
 }
 
-export function one(kind: KeyOperation["kind"], key: string, db = 0): KeyOperation {
+export function one<Kind extends KeyOperation["kind"] | LockKeyOperation["kind"]>(
+  kind: Kind,
+  key: string,
+  db = 0,
+): { readonly kind: Kind; readonly db: number; readonly key: string } {
   return { kind, db, key };
 }
 
-export function get(key: string, db = 0): KeyOperation {
+export function get(key: string, db = 0): Operation {
   return one("get", key, db);
 }
 

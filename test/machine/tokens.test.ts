@@ -167,15 +167,31 @@ function infoOf(holder: {
     ["owner", owner],
     ["token", token],
     ["holds", holds],
+    ["permits", 1],
     ["remaining-ms", remaining],
     ["since-ms", since],
+    ["session", ""],
+    ["address", ""],
+    ["data", ""],
+  ];
+  const options = [
+    ["limit", 0],
+    ["policy", "fifo"],
+    ["maxttl", 0],
+    ["delay", 0],
+    ["maxwaiters", 0],
   ];
   return {
     kind: "map",
     entries: [
       ["mode", "exclusive"],
+      ["limit", 0],
       ["holders", [{ kind: "map", entries }]],
       ["waiters", 0],
+      ["delay-ms", 0],
+      ["revoke", null],
+      ["last-break", null],
+      ["options", { kind: "map", entries: options }],
     ],
   };
 }

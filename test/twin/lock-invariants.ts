@@ -107,7 +107,7 @@ export class LockInvariants {
     for (const [name, seen] of now) {
       const before = this.#seen.get(name) ?? NOTHING;
       const wrong =
-        wrongHolders(seen, before) ??
+        wrongHolders(seen, hasOptions(entry) ? seen : before) ??
         this.#wrongTokens(seen, before, tokens) ??
         this.#wrongOrder(seen, before, { granted, entry }) ??
         this.#wrongSessions(seen, entry.nowMs);
@@ -138,10 +138,7 @@ export class LockInvariants {
     { granted, entry }: { granted: ReadonlySet<number>; entry: Pick<Entry, "operations"> },
   ): string | null {
     // A change of policy turns the queue over, and one who goes from reading to writing stands first.
-    const turned = entry.operations.some(
-      (operation) => operation.kind === "lock-set-options" || operation.kind === "eval",
-    );
-    if (turned) return null;
+    if (hasOptions(entry)) return null;
     const still = new Set(seen.queue);
     let front: number | null = null;
     for (const number of before.queue) {
@@ -208,6 +205,11 @@ export class LockInvariants {
       queue: waiters.map(requestOf),
     };
   }
+}
+
+/** Whether an entry may change the options of a lock, between two of its operations. */
+function hasOptions({ operations }: Pick<Entry, "operations">): boolean {
+  return operations.some(({ kind }) => kind === "lock-set-options" || kind === "eval");
 }
 
 function wrongHolders({ mode, holders, limit }: Seen, before: Seen): string | null {

@@ -7,6 +7,7 @@ import type { Reply } from "../../src/base/reply.ts";
 import { errorReply, OK, status } from "../../src/base/reply.ts";
 import type { Entry } from "../../src/machine/entry.ts";
 import { SCRIPT_BODY_NEEDED } from "../../src/machine/machine.ts";
+import type { LockKeyOperation, LockOperation } from "../../src/machine/locks/lock-operation.ts";
 import type { Operation } from "../../src/machine/operation.ts";
 import { isWrite } from "../../src/machine/operation.ts";
 import type { ScriptRow, StateRow, StringRow } from "../../src/machine/state.ts";
@@ -34,6 +35,23 @@ const OVERHEAD_BYTES = 256;
 const FULL = errorReply(
   "OOM command not allowed: the keys and values of the group take all the memory they may",
 );
+
+/** What LOCK.INFO shows of a key without options. */
+const NO_OPTIONS: Reply = {
+  kind: "map",
+  entries: [
+    ["limit", 0],
+    ["policy", "fifo"],
+    ["maxttl", 0],
+    ["delay", 0],
+    ["maxwaiters", 0],
+  ],
+};
+
+/** Locks have a twin of their own; of their operations this one knows two that look. */
+type StringOperation =
+  | Exclude<Operation, LockOperation>
+  | (LockKeyOperation & { readonly kind: "lock-info" | "lock-token" });
 
 type Of<Kind extends Operation["kind"]> = Extract<Operation, { kind: Kind }>;
 
@@ -149,6 +167,10 @@ export class MachineTwin {
   }
 
   #run(operation: Operation): Reply {
+    return this.#runString(operation as StringOperation);
+  }
+
+  #runString(operation: StringOperation): Reply {
     switch (operation.kind) {
       case "set":
         return this.#set(operation);
@@ -380,16 +402,25 @@ export class MachineTwin {
             ["owner", value],
             ["token", String(tokenCounter)],
             ["holds", 1],
+            ["permits", 1],
             ["remaining-ms", remaining],
             ["since-ms", this.#nowMs - sinceMs],
+            ["session", ""],
+            ["address", ""],
+            ["data", ""],
           ],
         };
         return {
           kind: "map",
           entries: [
             ["mode", "exclusive"],
+            ["limit", 0],
             ["holders", [holder]],
             ["waiters", 0],
+            ["delay-ms", 0],
+            ["revoke", null],
+            ["last-break", null],
+            ["options", NO_OPTIONS],
           ],
         };
       }

@@ -267,6 +267,7 @@ const rowFields: {
     delayMs: time,
     bind: fc.boolean(),
     provisional: fc.boolean(),
+    all: fc.boolean(),
     data: text,
   },
   waiter: {
@@ -684,6 +685,7 @@ export const goldenLockRows: readonly StateRow[] = [
     delayMs: 500,
     bind: true,
     provisional: false,
+    all: false,
     session: "0123456789abcdef0123456789abcdef",
     node: 3,
     boot: 12,
@@ -708,6 +710,7 @@ export const goldenLockRows: readonly StateRow[] = [
     delayMs: 0,
     bind: false,
     provisional: true,
+    all: false,
     session: "",
     node: 0,
     boot: 0,

@@ -7,6 +7,11 @@ import { CLEAN, expiresBefore } from "./item.ts";
 import { KeyMap } from "./key-map.ts";
 import { RowList } from "./row-list.ts";
 
+/** An item, or what LOCK.ACQUIRE knows of a holder: a row that goes when its database is flushed. */
+export interface Dirty {
+  dirtyIndex: number;
+}
+
 /**
  * The indexes over a database's items. They all hang on this object, so that FLUSHDB is to drop it
  * and to undo a FLUSHDB is to put it back, whatever the number of keys.
@@ -15,8 +20,8 @@ export class Database {
   readonly #items = new KeyMap<Item>();
   readonly #deadlines = new Heap<Item>(expiresBefore);
   readonly rows = new RowList<Item>();
-  /** Items that the last checkpoint does not have as they are now, in no order. */
-  #dirty: Item[] = [];
+  /** Rows that the last checkpoint does not have as they are now, in no order. */
+  #dirty: Dirty[] = [];
   #deadlineSumMs = 0;
   #bytes = 0;
 
@@ -91,18 +96,23 @@ export class Database {
     else this.#deadlines.push(item);
   }
 
+  /** Counts what holders have beyond their items. */
+  addBytes(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
   /** Notes that the next checkpoint must hand out the item. */
-  touch(item: Item): void {
+  touch(item: Dirty): void {
     if (item.dirtyIndex !== CLEAN) return;
     item.dirtyIndex = this.#dirty.length;
     this.#dirty.push(item);
   }
 
   /** Takes an item off the list of changes. */
-  clean(item: Item): void {
+  clean(item: Dirty): void {
     const index = item.dirtyIndex;
     if (index === CLEAN) return;
-    const last = this.#dirty.pop() as Item;
+    const last = this.#dirty.pop() as Dirty;
     if (last !== item) {
       this.#dirty[index] = last;
       last.dirtyIndex = index;
@@ -110,8 +120,8 @@ export class Database {
     item.dirtyIndex = CLEAN;
   }
 
-  /** Hands over the changed items, which count as clean from now on. */
-  takeDirty(): readonly Item[] {
+  /** Hands over what changed, which count as clean from now on. */
+  takeDirty(): readonly Dirty[] {
     const taken = this.#dirty;
     this.#dirty = [];
     for (const item of taken) item.dirtyIndex = CLEAN;

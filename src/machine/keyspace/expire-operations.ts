@@ -7,6 +7,9 @@ import type {
   KeyOperation,
   TimeToLiveOperation,
 } from "../operation.ts";
+import { WRONG_TYPE } from "../errors.ts";
+import { inOrder, isCrowd, lockOf } from "../locks/lock-table.ts";
+import type { Item } from "./item.ts";
 import type { Keyspace } from "./keyspace.ts";
 
 /**
@@ -54,6 +57,7 @@ export function writeDeadline(
 export function expire(keyspace: Keyspace, operation: ExpireOperation): Reply {
   const item = keyspace.lookup(operation.db, operation.key);
   if (item === null) return 0;
+  if (isCrowd(item)) return WRONG_TYPE;
   const deadlineMs = deadlineOf(keyspace, operation.expireMode, operation.expireMs);
   if (!allows(operation.condition, item.deadlineMs, deadlineMs)) return 0;
   if (isPast(keyspace, deadlineMs)) keyspace.remove(item);
@@ -82,6 +86,7 @@ function allows(condition: ExpireOperation["condition"], present: Millis, wanted
 /** PERSIST. */
 export function persist(keyspace: Keyspace, operation: KeyOperation): Reply {
   const item = keyspace.lookup(operation.db, operation.key);
+  if (isCrowd(item)) return WRONG_TYPE;
   if (item === null || item.deadlineMs === 0) return 0;
   keyspace.update(item, item.value, 0);
   return 1;
@@ -96,10 +101,23 @@ const ENDLESS = -1;
 export function timeToLive(keyspace: Keyspace, operation: TimeToLiveOperation): Reply {
   const item = keyspace.look(operation.db, operation.key);
   if (item === null) return MISSING;
-  if (item.deadlineMs === 0) return ENDLESS;
-  const leftMs = remainingMs(keyspace, item.deadlineMs);
+  const deadlineMs = lastDeadline(item);
+  if (deadlineMs === 0) return ENDLESS;
+  const leftMs = remainingMs(keyspace, deadlineMs);
   const resultMs = operation.absolute ? keyspace.wallMs + leftMs : leftMs;
   return operation.unit === "ms" ? resultMs : Math.floor((resultMs + 500) / 1000);
+}
+
+/** The deadline of a key; of a lock with several holders the latest, 0 if one has none. */
+export function lastDeadline(item: Item): Millis {
+  const crowd = lockOf(item)?.crowd ?? null;
+  if (crowd === null) return item.deadlineMs;
+  let last = 0;
+  for (const { deadlineMs } of inOrder(crowd)) {
+    if (deadlineMs === 0) return 0;
+    last = Math.max(last, deadlineMs);
+  }
+  return last;
 }
 
 /** What is left of a lease; 0 for a key that is due and waits for an entry to take it away. */

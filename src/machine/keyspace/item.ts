@@ -7,6 +7,11 @@ import { NOT_STORED } from "../row-ledger.ts";
 /** The `dirtyIndex` of an item that is as the last checkpoint has it. */
 export const CLEAN = -1;
 
+/** What a key has beyond its item, see `locks/lock-records.ts`. */
+export interface ItemLock {
+  item: Item | null;
+}
+
 /**
  * A string key, which is an exclusive lock whose owner is the value. Only the keyspace writes to it.
  *
@@ -33,6 +38,8 @@ export class Item implements HeapItem {
   dirtyIndex = CLEAN;
   /** The mark of the version that a checkpoint has handed out, whose end must be told to the storage. */
   storedMark = NOT_STORED;
+  /** Null for a plain key. */
+  lock: ItemLock | null = null;
 
   constructor(db: number, row: number, key: string, value: string) {
     this.db = db;

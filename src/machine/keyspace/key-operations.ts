@@ -1,7 +1,8 @@
 /** Keys as such: DEL, EXISTS, TYPE, TOUCH, RENAME, COPY, OBJECT. */
 import type { Reply } from "../../base/reply.ts";
 import { OK, status } from "../../base/reply.ts";
-import { NO_SUCH_KEY, SAME_OBJECT } from "../errors.ts";
+import { NO_SUCH_KEY, SAME_OBJECT, WRONG_TYPE } from "../errors.ts";
+import { isCrowd } from "../locks/lock-table.ts";
 import type {
   ConditionalDeleteOperation,
   CopyOperation,
@@ -12,7 +13,7 @@ import type {
 import { parseInteger } from "./integers.ts";
 import type { Item } from "./item.ts";
 import type { Keyspace } from "./keyspace.ts";
-import { holds } from "./string-operations.ts";
+import { holds, isTaken } from "./string-operations.ts";
 
 /** DEL, UNLINK. */
 export function deleteKeys(keyspace: Keyspace, operation: KeysOperation): Reply {
@@ -29,6 +30,7 @@ export function deleteKeys(keyspace: Keyspace, operation: KeysOperation): Reply 
 /** DELEX, DELIFEQ. */
 export function deleteIf(keyspace: Keyspace, operation: ConditionalDeleteOperation): Reply {
   const item = keyspace.lookup(operation.db, operation.key);
+  if (operation.when !== "always" && isCrowd(item)) return WRONG_TYPE;
   if (item === null || !holds(operation.when, item.value, operation.compare)) return 0;
   keyspace.remove(item);
   return 1;
@@ -42,11 +44,14 @@ export function countPresent(keyspace: Keyspace, operation: KeysOperation): Repl
 }
 
 const STRING = status("string");
+const LOCK = status("lock");
 const NONE = status("none");
 
 /** TYPE. */
 export function type(keyspace: Keyspace, operation: KeyOperation): Reply {
-  return keyspace.look(operation.db, operation.key) === null ? NONE : STRING;
+  const item = keyspace.look(operation.db, operation.key);
+  if (item === null) return NONE;
+  return isCrowd(item) ? LOCK : STRING;
 }
 
 /** RENAME, RENAMENX. */
@@ -54,9 +59,10 @@ export function rename(keyspace: Keyspace, operation: RenameOperation): Reply {
   const { db, key, newKey, onlyIfNone } = operation;
   const item = keyspace.lookup(db, key);
   if (item === null) return NO_SUCH_KEY;
+  if (isCrowd(item)) return WRONG_TYPE;
   if (key === newKey) return onlyIfNone ? 0 : OK;
+  if (onlyIfNone && isTaken(keyspace, db, newKey)) return 0;
   const target = keyspace.lookup(db, newKey);
-  if (onlyIfNone && target !== null) return 0;
   const refusal = target === null ? keyspace.renameRefusal(item, newKey) : null;
   if (refusal !== null) return refusal;
   keyspace.remove(item);
@@ -70,8 +76,9 @@ export function copy(keyspace: Keyspace, operation: CopyOperation): Reply {
   if (db === newDb && key === newKey) return SAME_OBJECT;
   const item = keyspace.lookup(db, key);
   if (item === null) return 0;
+  if (isCrowd(item)) return WRONG_TYPE;
+  if (!operation.replace && isTaken(keyspace, newDb, newKey)) return 0;
   const target = keyspace.lookup(newDb, newKey);
-  if (target !== null && !operation.replace) return 0;
   const refusal = keyspace.refusal(newDb, newKey, target, item.value.length);
   if (refusal !== null) return refusal;
   place(keyspace, { db: newDb, key: newKey, target, from: item });
@@ -104,6 +111,7 @@ const SHARED_REFERENCES = 2_147_483_647;
 export function objectEncoding(keyspace: Keyspace, operation: KeyOperation): Reply {
   const item = keyspace.lookup(operation.db, operation.key);
   if (item === null) return null;
+  if (isCrowd(item)) return "raw";
   if (parseInteger(item.value) !== null) return "int";
   return item.value.length <= EMBEDDED_BYTES_MAX ? "embstr" : "raw";
 }

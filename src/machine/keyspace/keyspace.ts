@@ -17,7 +17,11 @@ import type { Digest } from "../digest.ts";
 import { KEY_TOO_LONG, STATE_TOO_LARGE, TOO_MANY_KEYS, VALUE_TOO_LONG } from "../errors.ts";
 import type { RowLedger } from "../row-ledger.ts";
 import { markOf, NOT_STORED } from "../row-ledger.ts";
-import type { MachineMeta, StringRow } from "../state.ts";
+import { digestRow, markOfRecord, toHolderRow } from "../locks/lock-rows.ts";
+import type { Ending, LockHost } from "../locks/lock-table.ts";
+import { lockOf, LockTable } from "../locks/lock-table.ts";
+import { Holder } from "../locks/lock-records.ts";
+import type { HolderRow, MachineMeta, StringRow } from "../state.ts";
 import { bytesOf } from "../state-bytes.ts";
 import { Database } from "./database.ts";
 import { expiresBefore, isDue, Item } from "./item.ts";
@@ -28,7 +32,7 @@ import { changeOf } from "./undo-journal.ts";
 /** Where the grant counter ends: it has 48 bits, 9,000 years at a thousand grants a millisecond. */
 const TOKEN_COUNTER_MAX = 2 ** 48 - 1;
 
-export class Keyspace {
+export class Keyspace implements LockHost {
   /** Group time of the running entry or read. */
   nowMs: Millis = 0;
   /** Wall clock of the running entry or read. */
@@ -39,6 +43,8 @@ export class Keyspace {
   hits = 0;
   /** Lookups of reads on this node that found none. Not part of the replicated state. */
   misses = 0;
+  /** What keys have beyond their items. */
+  readonly locks: LockTable;
   readonly #rows: RowLedger;
   readonly #databases: Database[] = Array.from({ length: DATABASES }, () => new Database());
   readonly #flushedBelow: number[] = Array.from({ length: DATABASES }, () => 0);
@@ -59,6 +65,7 @@ export class Keyspace {
     },
   ) {
     this.#rows = rows;
+    this.locks = new LockTable(rows, this);
     this.#tokenEpoch = options.tokenEpoch;
     this.#databaseKeysMax = options.databaseKeysMax;
     this.#stateBytesMax = options.stateBytesMax;
@@ -98,9 +105,15 @@ export class Keyspace {
   lookup(db: number, key: string): Item | null {
     const item = this.database(db).get(key);
     if (item === undefined) return null;
-    if (this.#reading || !isDue(item, this.nowMs)) return item;
-    this.#expire(item);
-    return null;
+    if (this.#reading) return item;
+    if (isDue(item, this.nowMs)) {
+      this.expire(item);
+      return null;
+    }
+    const lock = lockOf(item);
+    if (lock === null) return item;
+    this.locks.refresh(lock);
+    return lock.item === item ? item : null;
   }
 
   /** {@link lookup} for an operation that reads; counts hits and misses. */
@@ -132,29 +145,47 @@ export class Keyspace {
       if (this.database(db).size >= this.#databaseKeysMax) return TOO_MANY_KEYS;
       if (key.length > KEY_BYTES_MAX) return KEY_TOO_LONG;
     }
-    return this.#growthRefusal(growthOf(key, item, valueLength), promised);
+    return this.growthRefusal(growthOf(key, item, valueLength), promised);
+  }
+
+  /** Why a key may not become present that is absent, whatever it takes, or null. */
+  roomRefusal(db: number, key: string): ErrorReply | null {
+    const database = this.database(db);
+    if (database.get(key) !== undefined) return null;
+    return database.size >= this.#databaseKeysMax ? TOO_MANY_KEYS : null;
+  }
+
+  /** Why nobody may wait for keys with these names, or null. */
+  keyRefusal(keys: readonly string[]): ErrorReply | null {
+    return keys.some(({ length }) => length > KEY_BYTES_MAX) ? KEY_TOO_LONG : null;
   }
 
   /** Why a key may not be given this name, where no other key has it, or null. */
   renameRefusal(item: Item, key: string): ErrorReply | null {
     if (key.length > KEY_BYTES_MAX) return KEY_TOO_LONG;
-    return this.#growthRefusal(key.length - item.key.length, 0);
+    return this.growthRefusal(key.length - item.key.length);
   }
 
-  #growthRefusal(growth: number, promised: number): ErrorReply | null {
+  /** Why the state may not grow by so many bytes, or null. */
+  growthRefusal(growth: number, promised = 0): ErrorReply | null {
     if (growth <= 0 || this.stateBytes + promised + growth <= this.#stateBytesMax) return null;
     return STATE_TOO_LARGE;
   }
 
   /** The bytes of all keys of the group, as the bound counts them [K5]. */
   get stateBytes(): number {
-    let bytes = 0;
+    let bytes = this.locks.bytes;
     for (const database of this.#databases) bytes += database.bytes;
     return bytes;
   }
 
   /** Makes a key present, which grants it: a new token. The key must be absent. */
   create(db: number, key: string, value: string, deadlineMs: Millis): void {
+    this.locks.tellItem("acquired", this.createItem(db, key, value, deadlineMs), "");
+  }
+
+  /** {@link create} for who tells of it. */
+  createItem(db: number, key: string, value: string, deadlineMs: Millis): Item {
     this.#assertMayWrite(deadlineMs);
     const item = new Item(db, this.#rows.take(), key, value);
     item.deadlineMs = deadlineMs;
@@ -164,17 +195,56 @@ export class Keyspace {
     database.append(item);
     database.touch(item);
     if (this.#journal !== null) this.#journal.records.push({ kind: "created", item });
+    this.locks.created(item);
+    return item;
   }
 
   /**
    * Writes a present key. Another value is another owner, who gets a new token; the same value is
    * its owner extending the lease, as `SET key same PX` does, and keeps token and age. `regrant`
-   * gives a new token in any case.
+   * gives a new token in any case, and so does a lock that was shared.
    */
   update(item: Item, value: string, deadlineMs: Millis, regrant = false): void {
     this.#assertMayWrite(deadlineMs);
+    const lock = lockOf(item);
+    const isShared = lock !== null && lock.mode !== "exclusive";
+    if (!regrant && !isShared && item.value === value) {
+      this.extend(item, deadlineMs);
+      this.locks.tellItem("renewed", item, lock?.extras?.session ?? "");
+      return;
+    }
+    if (lock === null) this.locks.tellItem("broken", item, "");
+    else this.locks.overwritten(item, lock);
+    this.retake(item, value, deadlineMs);
+    this.locks.tellItem("acquired", item, "");
+  }
+
+  /** Sets the deadline of a key, whose owner stays. */
+  extend(item: Item, deadlineMs: Millis): void {
+    this.#assertMayWrite(deadlineMs);
     if (this.#journal !== null) this.#journal.records.push(changeOf(item));
-    if (regrant || item.value !== value) this.#grant(item);
+    item.writtenMs = this.nowMs;
+    const database = this.database(item.db);
+    database.setDeadline(item, deadlineMs);
+    database.touch(item);
+  }
+
+  /** Gives a present key to another owner, or to the same one anew: a new token. */
+  retake(item: Item, value: string, deadlineMs: Millis): void {
+    this.#assertMayWrite(deadlineMs);
+    if (this.#journal !== null) this.#journal.records.push(changeOf(item));
+    this.#grant(item);
+    this.#write(item, value, deadlineMs);
+  }
+
+  /** Writes value and deadline of a key that keeps its token. */
+  rewrite(item: Item, value: string, deadlineMs: Millis): void {
+    this.#assertMayWrite(deadlineMs);
+    if (this.#journal !== null) this.#journal.records.push(changeOf(item));
+    this.#write(item, value, deadlineMs);
+  }
+
+  #write(item: Item, value: string, deadlineMs: Millis): void {
     item.writtenMs = this.nowMs;
     const database = this.database(item.db);
     database.setValue(item, value);
@@ -182,8 +252,12 @@ export class Keyspace {
     database.touch(item);
   }
 
-  remove(item: Item): void {
+  /** Frees a key, whoever holds it. */
+  remove(item: Item, ending: Ending = "released", reason = ""): void {
     assert(!this.#reading, "a read changes nothing [K2]");
+    const lock = lockOf(item);
+    if (lock === null) this.locks.tellItem(ending, item, "", reason);
+    else this.locks.removing(item, lock, ending, reason);
     this.database(item.db).remove(item);
     if (item.storedMark !== NOT_STORED) this.#rows.remove(item.row, item.storedMark);
     if (this.#journal !== null) this.#journal.records.push({ kind: "removed", item });
@@ -194,6 +268,7 @@ export class Keyspace {
     assert(!this.#reading, "a read changes nothing [K2]");
     const database = this.database(db);
     if (database.size === 0) return;
+    this.locks.flush(db);
     const record: UndoRecord = {
       kind: "flushed",
       db,
@@ -206,18 +281,28 @@ export class Keyspace {
     if (this.#journal !== null) this.#journal.records.push(record);
   }
 
-  /** Expires up to `limit` due keys, in order of deadline, then row id. */
-  expireDue(limit: number): void {
-    for (let count = 0; count < limit; count += 1) {
-      const item = this.#firstToExpire();
-      if (item === null || !isDue(item, this.nowMs)) return;
-      this.#expire(item);
+  /** Takes away a key that is due. */
+  expire(item: Item): void {
+    this.remove(item, "expired");
+    this.expired += 1;
+  }
+
+  /** The key that expires next, or null. */
+  firstToExpire(): Item | null {
+    let first: Item | null = null;
+    for (const database of this.#databases) {
+      const item = database.firstToExpire();
+      if (item !== null && (first === null || expiresBefore(item, first))) first = item;
     }
+    return first;
   }
 
   /** The earliest deadline, or null. The key is due once group time is *later* than this. */
   nextDeadlineMs(): Millis | null {
-    return this.#firstToExpire()?.deadlineMs ?? null;
+    const item = this.firstToExpire();
+    const record = this.locks.heap.peek();
+    if (item === null) return record === null ? null : record.deadlineMs;
+    return record === null ? item.deadlineMs : Math.min(item.deadlineMs, record.deadlineMs);
   }
 
   // --- undo ---
@@ -230,7 +315,13 @@ export class Keyspace {
       nextRow: this.#rows.next,
       tokenCounter: this.#tokenCounter,
       expired: this.expired,
+      events: this.locks.eventCount,
     };
+  }
+
+  /** What a running script has changed so far; null outside of one. */
+  get undoRecords(): UndoRecord[] | null {
+    return this.#journal === null ? null : this.#journal.records;
   }
 
   /** Keeps the changes since {@link beginUndo}. */
@@ -249,6 +340,7 @@ export class Keyspace {
     this.#rows.next = journal.nextRow;
     this.#tokenCounter = journal.tokenCounter;
     this.expired = journal.expired;
+    this.locks.cutEvents(journal.events);
   }
 
   // --- checkpoints ---
@@ -265,15 +357,22 @@ export class Keyspace {
   }
 
   /** Hands over the changed keys, and removes rows left over by flushes. */
-  takeChanged(leftoversMax: number): StringRow[] {
+  takeChanged(leftoversMax: number): (StringRow | HolderRow)[] {
     assert(this.#journal === null, "checkpoints are taken between entries");
-    const changed: StringRow[] = [];
+    const changed: (StringRow | HolderRow)[] = [];
     for (const database of this.#databases) {
-      for (const item of database.takeDirty()) {
-        const mark = markOf(item);
-        this.#rows.store(item.storedMark, mark);
-        item.storedMark = mark;
-        changed.push(toRow(item));
+      for (const dirty of database.takeDirty()) {
+        if (dirty instanceof Item) {
+          const mark = markOf(dirty);
+          this.#rows.store(dirty.storedMark, mark);
+          dirty.storedMark = mark;
+          changed.push(toRow(dirty));
+        } else if (dirty instanceof Holder) {
+          const mark = markOfRecord(dirty);
+          this.#rows.store(dirty.storedMark, mark);
+          dirty.storedMark = mark;
+          changed.push(toHolderRow(dirty));
+        }
       }
     }
     this.#leftovers.take(leftoversMax, this.#rows);
@@ -286,6 +385,13 @@ export class Keyspace {
     for (let db = 0; db < DATABASES; db += 1) this.#flushedBelow[db] = meta.flushedBelow[db] ?? 0;
   }
 
+  /** Whether a row lies below the watermark of a flush; then it is cleared away in its turn. */
+  restoreLeftover(db: number, row: number, mark: number): boolean {
+    if (row >= (this.#flushedBelow[db] ?? 0)) return false;
+    this.#leftovers.addRow(row, mark);
+    return true;
+  }
+
   /**
    * Takes a row of a checkpoint; rows come in ascending order of row id. Returns false for a key that
    * another row has already.
@@ -293,10 +399,7 @@ export class Keyspace {
   restoreRow(row: StringRow): boolean {
     const mark = markOf(row);
     this.#rows.store(NOT_STORED, mark);
-    if (row.row < (this.#flushedBelow[row.db] ?? 0)) {
-      this.#leftovers.addRow(row.row, mark);
-      return true;
-    }
+    if (this.restoreLeftover(row.db, row.row, mark)) return true;
     const database = this.database(row.db);
     if (database.get(row.key) !== undefined) return false;
     const item = new Item(row.db, row.row, row.key, row.value);
@@ -327,6 +430,8 @@ export class Keyspace {
         digest.addNumber(item.tokenCounter);
         digest.addNumber(item.sinceMs);
         digest.addNumber(item.writtenMs);
+        const extras = lockOf(item)?.extras ?? null;
+        if (extras !== null) digestRow(digest, toHolderRow(extras));
         return true;
       });
     }
@@ -343,20 +448,6 @@ export class Keyspace {
     item.tokenEpoch = this.#tokenEpoch;
     item.tokenCounter = this.#tokenCounter;
     item.sinceMs = this.nowMs;
-  }
-
-  #expire(item: Item): void {
-    this.remove(item);
-    this.expired += 1;
-  }
-
-  #firstToExpire(): Item | null {
-    let first: Item | null = null;
-    for (const database of this.#databases) {
-      const item = database.firstToExpire();
-      if (item !== null && (first === null || expiresBefore(item, first))) first = item;
-    }
-    return first;
   }
 
   #undoOne(record: UndoRecord): void {
@@ -384,6 +475,9 @@ export class Keyspace {
         item.writtenMs = record.writtenMs;
         return;
       }
+      case "lock":
+        record.undo();
+        return;
       case "flushed":
         this.#databases[record.db] = record.database;
         this.#flushedBelow[record.db] = record.flushedBelow;

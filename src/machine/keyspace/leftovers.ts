@@ -3,6 +3,7 @@
  * restart ignores them; they are cleared away in portions, since one transaction that removes a
  * million rows would stall every group of the node.
  */
+import { lockOf } from "../locks/lock-table.ts";
 import type { RowLedger } from "../row-ledger.ts";
 import { NOT_STORED } from "../row-ledger.ts";
 import type { Item } from "./item.ts";
@@ -49,8 +50,12 @@ export class Leftovers {
       if (list === undefined) return;
       const items = list.takeLast(left);
       if (items.length === 0) this.#lists.shift();
-      for (const { row, storedMark } of items) {
-        if (storedMark !== NOT_STORED) ledger.remove(row, storedMark);
+      for (const item of items) {
+        if (item.storedMark !== NOT_STORED) ledger.remove(item.row, item.storedMark);
+        const extras = lockOf(item)?.extras ?? null;
+        if (extras === null || extras.storedMark === NOT_STORED) continue;
+        ledger.remove(extras.row, extras.storedMark);
+        left -= 1;
       }
       left -= items.length;
       this.#size -= items.length;

@@ -3,6 +3,7 @@ import { DATABASES } from "../../base/limits.ts";
 import type { Reply } from "../../base/reply.ts";
 import { OK } from "../../base/reply.ts";
 import type { DatabaseOperation, FlushOperation, ScanOperation } from "../operation.ts";
+import { isCrowd } from "../locks/lock-table.ts";
 import { matchesGlob } from "./glob.ts";
 import type { Keyspace } from "./keyspace.ts";
 
@@ -27,11 +28,12 @@ export function scan(keyspace: Keyspace, operation: ScanOperation): Reply {
     looked += 1;
     last = item.row;
     if (keyspace.isGone(item)) return true;
+    if (operation.type !== null && operation.type !== (isCrowd(item) ? "lock" : "string"))
+      return true;
     if (operation.match === null || matchesGlob(operation.match, item.key)) keys.push(item.key);
     return true;
   });
-  // Every key is a string so far, so another type is one that no key has.
-  return [next, operation.type === null || operation.type === "string" ? keys : []];
+  return [next, keys];
 }
 
 /** DBSIZE; as in Redis, keys that are due count until they are gone. */

@@ -1,7 +1,8 @@
 /** Values: SET and its kin, GET and its kin, counters, APPEND. */
 import type { ErrorReply, Reply } from "../../base/reply.ts";
 import { OK } from "../../base/reply.ts";
-import { INCREMENT_OVERFLOW, NOT_AN_INTEGER } from "../errors.ts";
+import { INCREMENT_OVERFLOW, NOT_AN_INTEGER, WRONG_TYPE } from "../errors.ts";
+import { isCrowd } from "../locks/lock-table.ts";
 import type {
   AppendOperation,
   GetExpireOperation,
@@ -12,7 +13,7 @@ import type {
   SetOperation,
   ValueCondition,
 } from "../operation.ts";
-import { isPast, writeDeadline } from "./expire-operations.ts";
+import { isPast, lastDeadline, writeDeadline } from "./expire-operations.ts";
 import { isInt64, parseInteger } from "./integers.ts";
 import type { Item } from "./item.ts";
 import type { Keyspace } from "./keyspace.ts";
@@ -23,7 +24,11 @@ export function set(keyspace: Keyspace, operation: SetOperation): Reply {
   const { db, key, value, answer } = operation;
   const item = keyspace.lookup(db, key);
   const old = item === null ? null : item.value;
-  if (!holds(operation.when, old, operation.compare)) {
+  const looks = answer === "old" || operation.when === "ifeq" || operation.when === "ifne";
+  if (looks && isCrowd(item)) return WRONG_TYPE;
+  // What waits, or a delay, keeps a newcomer out as the key would [L2].
+  const isKept = item === null && operation.when === "nx" && keyspace.locks.isReserved(db, key);
+  if (isKept || !holds(operation.when, old, operation.compare)) {
     return answer === "old" ? old : answer === "integer" ? 0 : null;
   }
   const refusal = keyspace.refusal(db, key, item, value.length);
@@ -34,7 +39,8 @@ export function set(keyspace: Keyspace, operation: SetOperation): Reply {
 
 function write(keyspace: Keyspace, operation: SetOperation, item: Item | null): void {
   const { db, key, value, expireMode } = operation;
-  const deadlineMs = writeDeadline(keyspace, operation, item === null ? 0 : item.deadlineMs);
+  const presentMs = item === null ? 0 : lastDeadline(item);
+  const deadlineMs = writeDeadline(keyspace, operation, presentMs);
   const timed = expireMode === "after" || expireMode === "at";
   if (timed && isPast(keyspace, deadlineMs)) {
     if (item !== null) keyspace.remove(item);
@@ -64,7 +70,7 @@ export function holds(when: ValueCondition, present: string | null, compare: str
 /** MSET and MSETNX, all or nothing. */
 export function multiSet(keyspace: Keyspace, operation: MultiSetOperation): Reply {
   const { db, keys, values, onlyIfNone } = operation;
-  if (onlyIfNone && keys.some((key) => keyspace.lookup(db, key) !== null)) return 0;
+  if (onlyIfNone && keys.some((key) => isTaken(keyspace, db, key))) return 0;
   const refusal = multiSetRefusal(keyspace, operation);
   if (refusal !== null) return refusal;
   for (const [index, key] of keys.entries()) {
@@ -92,16 +98,27 @@ function multiSetRefusal(keyspace: Keyspace, operation: MultiSetOperation): Erro
   return null;
 }
 
+/** Whether a key is there, or is kept for others [L2]. */
+export function isTaken(keyspace: Keyspace, db: number, key: string): boolean {
+  return keyspace.lookup(db, key) !== null || keyspace.locks.isReserved(db, key);
+}
+
 /** GET. */
 export function get(keyspace: Keyspace, operation: KeyOperation): Reply {
-  const item = keyspace.look(operation.db, operation.key);
-  return item === null ? null : item.value;
+  return valueOf(keyspace.look(operation.db, operation.key));
+}
+
+/** What GET answers. */
+export function valueOf(item: Item | null): Reply {
+  if (item === null) return null;
+  return isCrowd(item) ? WRONG_TYPE : item.value;
 }
 
 /** GETDEL. */
 export function getDelete(keyspace: Keyspace, operation: KeyOperation): Reply {
   const item = keyspace.lookup(operation.db, operation.key);
   if (item === null) return null;
+  if (isCrowd(item)) return WRONG_TYPE;
   keyspace.remove(item);
   return item.value;
 }
@@ -110,6 +127,7 @@ export function getDelete(keyspace: Keyspace, operation: KeyOperation): Reply {
 export function getExpire(keyspace: Keyspace, operation: GetExpireOperation): Reply {
   const item = keyspace.look(operation.db, operation.key);
   if (item === null) return null;
+  if (isCrowd(item)) return WRONG_TYPE;
   const { expireMode } = operation;
   const deadlineMs = writeDeadline(keyspace, operation, item.deadlineMs);
   const timed = expireMode === "after" || expireMode === "at";
@@ -122,20 +140,22 @@ export function getExpire(keyspace: Keyspace, operation: GetExpireOperation): Re
 export function multiGet(keyspace: Keyspace, operation: KeysOperation): Reply {
   return operation.keys.map((key) => {
     const item = keyspace.look(operation.db, key);
-    return item === null ? null : item.value;
+    return item === null || isCrowd(item) ? null : item.value;
   });
 }
 
 /** STRLEN. */
 export function stringLength(keyspace: Keyspace, operation: KeyOperation): Reply {
   const item = keyspace.look(operation.db, operation.key);
-  return item === null ? 0 : item.value.length;
+  if (item === null) return 0;
+  return isCrowd(item) ? WRONG_TYPE : item.value.length;
 }
 
 /** INCR, DECR, INCRBY, DECRBY. */
 export function increment(keyspace: Keyspace, operation: IncrementOperation): Reply {
   const { db, key } = operation;
   const item = keyspace.lookup(db, key);
+  if (isCrowd(item)) return WRONG_TYPE;
   const present = item === null ? 0 : parseInteger(item.value);
   if (present === null) return NOT_AN_INTEGER;
   const sum = add(present, operation.by);
@@ -165,6 +185,7 @@ function add(present: number | bigint, by: bigint): number | bigint | null {
 export function append(keyspace: Keyspace, operation: AppendOperation): Reply {
   const { db, key } = operation;
   const item = keyspace.lookup(db, key);
+  if (isCrowd(item)) return WRONG_TYPE;
   const length = operation.value.length + (item === null ? 0 : item.value.length);
   const refusal = keyspace.refusal(db, key, item, length);
   if (refusal !== null) return refusal;

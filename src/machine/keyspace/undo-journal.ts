@@ -26,13 +26,17 @@ export type UndoRecord =
       readonly db: number;
       readonly database: Database;
       readonly flushedBelow: number;
-    };
+    }
+  /** What locks have beyond their items. Rare in scripts, so each change says how it is taken back. */
+  | { readonly kind: "lock"; readonly undo: () => void };
 
 export interface UndoJournal {
   readonly records: UndoRecord[];
   readonly nextRow: number;
   readonly tokenCounter: number;
   readonly expired: number;
+  /** How many events were told before. */
+  readonly events: number;
 }
 
 /** The record that restores an item's fields as they are now. */

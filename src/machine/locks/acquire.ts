@@ -1,0 +1,278 @@
+/** LOCK.ACQUIRE and LOCK.ACQUIREALL: granted at once, refused, or put in line. */
+import { LOCK_HOLDERS_MAX, LOCK_HOLDS_MAX, LOCK_WAITERS_MAX } from "../../base/limits.ts";
+import type { ErrorReply, Reply } from "../../base/reply.ts";
+import { errorReply, status } from "../../base/reply.ts";
+import {
+  deadlock,
+  leaseTooLong,
+  limitDiffers,
+  modeDiffers,
+  modeOfSeveralHolds,
+  permitsDiffer,
+  queueFull,
+  tooManyHolders,
+  tooManyHolds,
+} from "../errors.ts";
+import type { Keyspace } from "../keyspace/keyspace.ts";
+import type { Grant } from "./grant.ts";
+import {
+  downgrade,
+  fits,
+  grantOf,
+  grantReply,
+  grantsReply,
+  hold,
+  holdAgain,
+  isTooLong,
+  limitOf,
+} from "./grant.ts";
+import type { LockAcquireAllOperation, LockAcquireOperation } from "./lock-operation.ts";
+import type { Lock, Terms, Waiter } from "./lock-records.ts";
+import { locksOf } from "./lock-table.ts";
+import { dismiss } from "./waiting.ts";
+
+/** The request waits; its answer comes as an outcome. */
+export const QUEUED = status("QUEUED");
+
+const NO_LEASE = errorReply("ERR a lease of 0 ms goes with BIND alone");
+
+const PERMITS_ABOVE_LIMIT = errorReply("ERR more permits than the limit of the lock");
+
+type Asked = LockAcquireOperation | LockAcquireAllOperation;
+
+/** LOCK.ACQUIRE. */
+export function acquire(keyspace: Keyspace, operation: LockAcquireOperation): Reply {
+  const { db, key, owner, mode, permits } = operation;
+  const item = keyspace.lookup(db, key);
+  const lock = keyspace.locks.find(db, key);
+  const refusal = refusalOf(lock, operation, item !== null);
+  if (refusal !== null) return refusal;
+  const own = grantOf(item, lock, owner);
+  if (own !== null) {
+    const { holder } = own;
+    const held = lock?.mode ?? "exclusive";
+    const terms = { ...operation, provisional: false, all: false };
+    if (held === mode) {
+      if (mode === "permits" && holder !== null && holder.permits !== permits) {
+        return permitsDiffer(holder.permits, permits);
+      }
+      if (operation.reentrant && (holder?.holds ?? 1) >= LOCK_HOLDS_MAX) {
+        return tooManyHolds(LOCK_HOLDS_MAX);
+      }
+      return answerHeld(keyspace, operation, holdAgain(keyspace, own, terms));
+    }
+    if (holder !== null && holder.holds !== 1) return modeOfSeveralHolds(holder.holds);
+    if (mode === "shared") {
+      const full = keyspace.growthRefusal(
+        holder === null ? keyspace.locks.holderBytes("shared", terms) : operation.data.length,
+      );
+      return full ?? answerHeld(keyspace, operation, downgrade(keyspace, own, terms));
+    }
+  }
+  return claim(keyspace, operation, [key]);
+}
+
+/** LOCK.ACQUIREALL, for the keys of this group. */
+export function acquireAll(keyspace: Keyspace, operation: LockAcquireAllOperation): Reply {
+  const { db, keys, owner, mode, permits } = operation;
+  const held: Grant[] = [];
+  for (const key of keys) {
+    const item = keyspace.lookup(db, key);
+    const lock = keyspace.locks.find(db, key);
+    const refusal = refusalOf(lock, operation, item !== null);
+    if (refusal !== null) return refusal;
+    const own = grantOf(item, lock, owner);
+    if (own === null || (lock?.mode ?? "exclusive") !== mode) continue;
+    if (mode === "permits" && own.holder !== null && own.holder.permits !== permits) {
+      return permitsDiffer(own.holder.permits, permits);
+    }
+    if (operation.reentrant && (own.holder?.holds ?? 1) >= LOCK_HOLDS_MAX) {
+      return tooManyHolds(LOCK_HOLDS_MAX);
+    }
+    held.push(own);
+  }
+  if (held.length < keys.length) return claim(keyspace, operation, keys);
+  for (const { holder } of held) if (holder !== null) keyspace.locks.disown(holder);
+  return grantsReply(keyspace, held);
+}
+
+/** Why a claim does not go with a lock at all, whoever holds it. */
+function refusalOf(lock: Lock | null, asked: Asked, isHeld: boolean): ErrorReply | null {
+  const { mode, permits, limit, ttlMs, bind } = asked;
+  if (ttlMs === 0 && !bind) return NO_LEASE;
+  if (mode === "permits" && permits > limit) return PERMITS_ABOVE_LIMIT;
+  if (isTooLong(lock, ttlMs)) return leaseTooLong(ttlMs, lock?.options.maxTtlMs ?? 0);
+  const counts = mode === "permits";
+  const held = isHeld ? (lock?.mode ?? "exclusive") : null;
+  if (held !== null && (held === "permits") !== counts) return modeDiffers(held, mode);
+  const waits = lock?.queue?.first()?.mode ?? null;
+  if (waits !== null && (waits === "permits") !== counts) return modeDiffers(waits, mode);
+  const known = limitOf(lock);
+  return counts && known !== 0 && known !== limit ? limitDiffers(known, limit) : null;
+}
+
+/** Answers a request for what its owner has already. */
+function answerHeld(keyspace: Keyspace, operation: LockAcquireOperation, grant: Grant): Reply {
+  if (!operation.async) return grantReply(keyspace, grant);
+  // Nothing is left to be claimed or to be given back.
+  const ticket = keyspace.locks.takeNumber();
+  keyspace.locks.addEndedTicket({ ...ticketPart(operation, grant, ticket), state: "claimed" });
+  return ticket;
+}
+
+function ticketPart({ db, key, owner }: LockAcquireOperation, grant: Grant, ticket: number) {
+  const { tokenEpoch, tokenCounter } =
+    grant.holder !== null && grant.holder.tokenCounter !== 0 ? grant.holder : grant.item;
+  return { ticket, db, key, owner, tokenEpoch, tokenCounter };
+}
+
+/** Grants a claim at once, or lets it wait if it may. */
+function claim(keyspace: Keyspace, asked: Asked, keys: readonly string[]): Reply {
+  const { locks } = keyspace;
+  const { db, owner, mode, waitMs } = asked;
+  const isAsync = asked.kind === "lock-acquire" && asked.async;
+  const [first = ""] = keys;
+  const upgrade = asked.kind === "lock-acquire" && mode === "exclusive" && reads(keyspace, asked);
+  const isFree = keys.every((key) => {
+    const item = keyspace.lookup(db, key);
+    const lock = locks.find(db, key);
+    if (!fits(item, lock, asked)) return false;
+    return lock === null || (!locks.isDelayed(lock) && (upgrade || !locks.hasWaiters(lock)));
+  });
+  const old = earlier(locks.find(db, first), asked, keys);
+  if (isFree) {
+    const refusal = grantRefusal(keyspace, asked, keys);
+    if (refusal !== null) return refusal;
+    if (old !== null) dismiss(keyspace, old, null, "cancelled");
+    return grantNow(keyspace, asked, keys);
+  }
+  if (waitMs === 0 && !isAsync) {
+    const full = keys.some((key) => (locks.find(db, key)?.crowd?.size ?? 0) >= LOCK_HOLDERS_MAX);
+    return full && mode !== "exclusive" ? tooManyHolders(LOCK_HOLDERS_MAX) : null;
+  }
+  if (upgrade) {
+    const rival = locks.find(db, first)?.queue?.first() ?? null;
+    if (rival !== null && rival.upgrade && rival.owner !== owner) {
+      return deadlock([owner, rival.owner, owner]);
+    }
+  }
+  return wait(keyspace, asked, keys, { old, upgrade });
+}
+
+/** Whether the owner is one of those who read the lock. */
+function reads(keyspace: Keyspace, { db, key, owner }: LockAcquireOperation): boolean {
+  const lock = keyspace.locks.find(db, key);
+  return lock?.mode === "shared" && lock.crowd?.has(owner) === true;
+}
+
+/** The request of the same owner for the same that waits already [L4]. */
+function earlier(lock: Lock | null, asked: Asked, keys: readonly string[]): Waiter | null {
+  if (lock?.queue == null) return null;
+  for (const waiter of lock.queue.of(asked.owner)) {
+    if (waiter.mode !== asked.mode) continue;
+    if ((waiter.others !== null) !== (asked.kind === "lock-acquire-all")) continue;
+    const locks = locksOf(waiter);
+    if (locks.length === keys.length && locks.every(({ key }, index) => key === keys[index])) {
+      return waiter;
+    }
+  }
+  return null;
+}
+
+function grantRefusal(
+  keyspace: Keyspace,
+  asked: Asked,
+  keys: readonly string[],
+): ErrorReply | null {
+  const terms = termsOf(asked);
+  const valueLength = asked.mode === "exclusive" ? asked.owner.length : 0;
+  const holderBytes = keyspace.locks.grantBytes(terms);
+  let promised = 0;
+  for (const key of keys) {
+    const item = keyspace.lookup(asked.db, key);
+    const more = promised + holderBytes + key.length;
+    const refusal =
+      item === null
+        ? keyspace.refusal(asked.db, key, null, valueLength, more)
+        : keyspace.growthRefusal(more);
+    if (refusal !== null) return refusal;
+    promised = more + (item === null ? key.length + valueLength : 0);
+  }
+  return null;
+}
+
+function termsOf(asked: Asked): Asked & Terms {
+  const all = asked.kind === "lock-acquire-all";
+  return { ...asked, provisional: all && asked.provisional, all };
+}
+
+function grantNow(keyspace: Keyspace, asked: Asked, keys: readonly string[]): Reply {
+  const { locks } = keyspace;
+  const { db } = asked;
+  const terms = termsOf(asked);
+  noteLimit(keyspace, asked, keys);
+  if (asked.bind || terms.provisional) locks.meet(asked);
+  if (asked.kind === "lock-acquire-all") {
+    return grantsReply(
+      keyspace,
+      keys.map((key) => hold(keyspace, db, key, terms)),
+    );
+  }
+  const grant = hold(keyspace, db, asked.key, terms);
+  if (!asked.async || grant.holder === null) return grantReply(keyspace, grant);
+  const ticket = locks.takeNumber();
+  const part = ticketPart(asked, grant, ticket);
+  const made = locks.addTicket({ ...part, state: "granted" }, keyspace.nowMs + asked.claimMs);
+  grant.holder.ticket = made;
+  return ticket;
+}
+
+/** The first who counts permits says how many there are. */
+function noteLimit(keyspace: Keyspace, asked: Asked, keys: readonly string[]): void {
+  if (asked.mode !== "permits") return;
+  for (const key of keys) {
+    const lock = keyspace.locks.lockFor(asked.db, key);
+    if (lock.limit !== 0) continue;
+    keyspace.locks.change(lock);
+    lock.limit = lock.options.limit === 0 ? asked.limit : lock.options.limit;
+  }
+}
+
+function wait(
+  keyspace: Keyspace,
+  asked: Asked,
+  keys: readonly string[],
+  { old, upgrade }: { readonly old: Waiter | null; readonly upgrade: boolean },
+): Reply {
+  const { locks, nowMs } = keyspace;
+  const { db } = asked;
+  const terms = termsOf(asked);
+  for (const key of old === null ? keys : []) {
+    const lock = locks.find(db, key);
+    const option = lock?.options.maxWaiters ?? 0;
+    const most = option === 0 ? LOCK_WAITERS_MAX : Math.min(option, LOCK_WAITERS_MAX);
+    if ((lock?.queue?.size ?? 0) >= most) return queueFull(most);
+  }
+  const freed = old === null ? 0 : locks.waiterBytes(keys, old);
+  const full = keyspace.growthRefusal(locks.waiterBytes(keys, terms) - freed);
+  if (full !== null) return full;
+  const tooLong = keyspace.keyRefusal(keys);
+  if (tooLong !== null) return tooLong;
+  if (old !== null) dismiss(keyspace, old, null, "cancelled");
+  noteLimit(keyspace, asked, keys);
+  const isAsync = asked.kind === "lock-acquire" && asked.async;
+  if (!isAsync || asked.bind) locks.meet(asked);
+  const waiter = locks.enqueue(
+    keys.map((key) => locks.lockFor(db, key)),
+    {
+      ...terms,
+      place: old?.place ?? 0,
+      arrivedMs: old?.arrivedMs ?? nowMs,
+      upgrade,
+      async: isAsync,
+      claimMs: asked.kind === "lock-acquire" ? asked.claimMs : 0,
+    },
+    nowMs + asked.waitMs,
+  );
+  return isAsync ? waiter.row : QUEUED;
+}

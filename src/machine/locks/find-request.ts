@@ -1,0 +1,30 @@
+/** What has become of a request, for a node that has put in a snapshot and so has seen no outcome. */
+import type { Keyspace } from "../keyspace/keyspace.ts";
+import type { Grant } from "./grant.ts";
+import { grantedKeys, grantReply, grantsReply } from "./grant.ts";
+import type { RequestState } from "./lock-event.ts";
+import type { LockWithdrawOperation } from "./lock-operation.ts";
+import { waiterOf } from "./release.ts";
+
+/** Looks at the applied state only. */
+export function findRequest(
+  keyspace: Keyspace,
+  asked: Pick<LockWithdrawOperation, "session" | "node" | "boot" | "request">,
+): RequestState {
+  if (waiterOf(keyspace, asked) !== null) return { kind: "waiting" };
+  const { session, node, boot, request } = asked;
+  const grants: Grant[] = [];
+  let owner = "";
+  let isAll = false;
+  for (const holder of keyspace.locks.holdersOf(session, node, boot, request)) {
+    const { item, mode, key } = holder.lock;
+    if (item === null) continue;
+    owner = mode === "exclusive" ? item.value : holder.owner;
+    isAll = holder.all;
+    grants.push({ key, item, holder });
+  }
+  const [first] = grants;
+  if (first === undefined) return { kind: "unknown" };
+  const reply = isAll ? grantsReply(keyspace, grants) : grantReply(keyspace, first);
+  return { kind: "granted", reply, granted: grantedKeys(grants, owner) };
+}

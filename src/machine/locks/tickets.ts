@@ -1,0 +1,88 @@
+/** LOCK.TICKET and LOCK.CANCEL: requests whose client did not stay to wait [L10]. */
+import type { MapReply, Reply } from "../../base/reply.ts";
+import type { Keyspace } from "../keyspace/keyspace.ts";
+import type { Grant } from "./grant.ts";
+import { grantOf, remainingOf, tokenOf } from "./grant.ts";
+import type { LockTicketOperation } from "./lock-operation.ts";
+import type { Ticket, Waiter } from "./lock-records.ts";
+import { lockOf } from "./lock-table.ts";
+import { formatToken } from "./lock-token.ts";
+import { dismiss } from "./waiting.ts";
+
+/** LOCK.TICKET claims what was granted, LOCK.CANCEL gives it back; both tell what has become of it. */
+export function ticket(keyspace: Keyspace, operation: LockTicketOperation): Reply {
+  const { locks, nowMs } = keyspace;
+  const waiter = locks.waiter(operation.ticket);
+  if (waiter?.async === true) {
+    if (nowMs > waiter.deadlineMs) dismiss(keyspace, waiter, null, "timed-out");
+    else if (operation.kind === "lock-cancel") dismiss(keyspace, waiter, null, "cancelled");
+    else return pending(keyspace, waiter);
+  }
+  const found = locks.tickets.get(operation.ticket);
+  if (found === undefined) return null;
+  if (found.state === "granted") endClaim(keyspace, found, operation.kind);
+  else if (nowMs > found.deadlineMs) {
+    locks.forgetTicket(found);
+    return null;
+  }
+  return shown(keyspace, found);
+}
+
+function endClaim(keyspace: Keyspace, found: Ticket, kind: LockTicketOperation["kind"]): void {
+  const { locks, nowMs } = keyspace;
+  const grant = grantOfTicket(keyspace, found);
+  if (found.state !== "granted") return;
+  const holder = grant?.holder ?? null;
+  const isOver = nowMs > found.deadlineMs;
+  const isClaim = kind === "lock-ticket" && !isOver;
+  if (holder?.ticket === found) {
+    locks.changeHolder(holder);
+    holder.ticket = null;
+  }
+  locks.endTicket(found, isClaim ? "claimed" : isOver ? "lost" : "cancelled");
+  if (holder !== null && !isClaim) locks.endHolder(holder, "released");
+}
+
+/** A grant that nobody has claimed in time is given back. */
+export function endUnclaimed(keyspace: Keyspace, found: Ticket): void {
+  endClaim(keyspace, found, "lock-cancel");
+}
+
+/** What the ticket was granted, as long as it is held. */
+function grantOfTicket(keyspace: Keyspace, found: Ticket): Grant | null {
+  const item = keyspace.lookup(found.db, found.key);
+  const grant = grantOf(item, item === null ? null : lockOf(item), found.owner);
+  if (grant === null) return null;
+  return tokenOf(grant) === formatToken(found.tokenEpoch, found.tokenCounter) ? grant : null;
+}
+
+function pending({ nowMs }: Keyspace, waiter: Waiter): MapReply {
+  const { lock, owner, arrivedMs, deadlineMs } = waiter;
+  return {
+    kind: "map",
+    entries: [
+      ["state", "pending"],
+      ["key", lock.key],
+      ["owner", owner],
+      ["position", (lock.queue?.placeOf(waiter) ?? 0) + 1],
+      ["waited-ms", Math.max(0, nowMs - arrivedMs)],
+      ["remaining-ms", Math.max(0, deadlineMs - nowMs)],
+    ],
+  };
+}
+
+function shown(keyspace: Keyspace, found: Ticket): MapReply {
+  const { state, key, owner } = found;
+  const entries: [Reply, Reply][] = [
+    ["state", state],
+    ["key", key],
+    ["owner", owner],
+  ];
+  if (state !== "claimed") return { kind: "map", entries };
+  const grant = grantOfTicket(keyspace, found);
+  // 0 ms are left of a grant that was claimed and has ended since.
+  entries.push(["token", formatToken(found.tokenEpoch, found.tokenCounter)]);
+  entries.push(["remaining-ms", grant === null ? 0 : remainingOf(keyspace, grant)]);
+  entries.push(["holds", grant === null ? 0 : (grant.holder?.holds ?? 1)]);
+  return { kind: "map", entries };
+}
