@@ -132,7 +132,12 @@ while (clients.length < order.clients) {
   await Promise.all(some.map(async (client) => client.connected()));
   clients.push(...some);
 }
-for (const client of clients) client.ask();
+// At random times, so that the clients of a lock stand in its queue whatever their node.
+for (const client of clients) {
+  setTimeout(() => {
+    client.ask();
+  }, Math.random() * (order.warmUpMs / 2));
+}
 await sleep(order.warmUpMs);
 
 const processorBefore = process.cpuUsage();

@@ -106,17 +106,17 @@ export class WaitLine {
   async #enterSession(connection: Connection): Promise<"resumed" | "new"> {
     const { attemptTimeoutMs } = this.#settings;
     const before = this.#session;
-    const [id, session] = await Promise.all([
+    const [id, went] = await Promise.all([
       connection.call(["CLIENT", "ID"], attemptTimeoutMs),
-      before === null ? null : resumed(connection, before, attemptTimeoutMs),
+      before === null
+        ? connection.call(["LOCK.SESSION"], attemptTimeoutMs)
+        : resumed(connection, before, attemptTimeoutMs),
     ]);
     this.#clientId = typeof id === "number" ? String(id) : "";
-    if (session !== null && session === before) return "resumed";
-    this.#session = null;
-    const fresh = await connection.call(["LOCK.SESSION"], attemptTimeoutMs);
-    if (typeof fresh !== "string") throw new NoAnswer("LOCK.SESSION gave no session", false);
-    this.#session = fresh;
-    return "new";
+    const session = went ?? (await connection.call(["LOCK.SESSION"], attemptTimeoutMs));
+    if (typeof session !== "string") throw new NoAnswer("LOCK.SESSION gave no session", false);
+    this.#session = session;
+    return session === before ? "resumed" : "new";
   }
 }
 

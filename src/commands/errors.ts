@@ -244,7 +244,7 @@ export function notASession(text: string): ErrorReply {
 /** An option that needs a connection. */
 export function notInScripts(option: string): ErrorReply {
   return errorReply(
-    `ERR ${option} is not allowed from script: it needs a connection; call LOCK.ACQUIRE outside of the script`,
+    `ERR ${option} is not allowed from script, where there is no connection that could use it`,
   );
 }
 

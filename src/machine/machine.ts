@@ -313,19 +313,13 @@ export class Machine {
   }
 
   /** The sessions to which something here belongs. */
-  *sessionViews(): Iterable<SessionView> {
-    let last = 0;
-    for (;;) {
-      let view: SessionView | null = null;
-      this.#keyspace.locks.sessions.visitAfter(last, (one) => {
-        const { session, node, boot, deadlineMs: endsMs, row } = one;
-        view = { session, node, boot, endsMs };
-        last = row;
-        return false;
-      });
-      if (view === null) return;
-      yield view;
-    }
+  sessionViews(): Iterable<SessionView> {
+    const views: SessionView[] = [];
+    this.#keyspace.locks.sessions.visitAfter(0, ({ session, node, boot, deadlineMs }) => {
+      views.push({ session, node, boot, endsMs: deadlineMs });
+      return true;
+    });
+    return views;
   }
 
   /**

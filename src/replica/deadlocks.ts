@@ -29,7 +29,6 @@ import type { GroupReplica } from "./group-replica.ts";
 import type { WriteOperation } from "./lock-chores.ts";
 import type { GroupEdge, WaitCycle } from "./wait-graph.ts";
 import { findCycles, ownersOf } from "./wait-graph.ts";
-import { locksOf } from "./lock-machine.ts";
 
 /** How often a leader looks: four looks within the second in which a deadlock is to be found. */
 export const DEADLOCK_LOOK_MS: Millis = 250;
@@ -79,7 +78,7 @@ export class Deadlocks {
     this.#lookedTick = tick;
     const edges: GroupEdge[] = [];
     for (const { id, machine } of this.#groups) {
-      if (locksOf(machine).waiterCount === 0) continue;
+      if (machine.waiterCount === 0) continue;
       const now = { nowMs: machine.nowMs, wallMs: 0 };
       for (const edge of groupEdges(id, machine.read(ALL_EDGES, now))) edges.push(edge);
     }

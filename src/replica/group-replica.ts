@@ -41,7 +41,6 @@ import type { PendingRead } from "./reads.ts";
 import { QuorumReads } from "./reads.ts";
 import { DISK_TOO_SLOW, NO_LEADER_IN_TIME, NOT_LEADING, READ_LOST } from "./refusals.ts";
 import { Serving } from "./serving.ts";
-import { locksOf } from "./lock-machine.ts";
 
 /** A decided slot. */
 export interface Decided {
@@ -436,7 +435,7 @@ export class GroupReplica {
   // ── inside ────────────────────────────────────────────────────────────────────────────────────
 
   #tellOfLocks(): void {
-    const outcomes = locksOf(this.#machine).takeOutcomes();
+    const outcomes = this.#machine.takeOutcomes();
     if (this.#role === "leader") {
       for (const { node, ticket } of outcomes) {
         if (ticket !== 0) this.#awaitEverywhere();

@@ -9,7 +9,6 @@
 import type { Slot } from "../base/ids.ts";
 import { LOCK_CHANGES_KEPT_MAX } from "../base/limits.ts";
 import type { Machine } from "../machine/machine.ts";
-import { locksOf } from "./lock-machine.ts";
 
 /** Called when the lock has changed, or may have. */
 export type ChangeListener = () => void;
@@ -91,14 +90,14 @@ export class LockChanges {
       this.#since = null;
       this.#changedAt.clear();
       this.#touched = [];
-      locksOf(machine).onLockChanged = null;
+      machine.onLockChanged = null;
     }
   }
 
   #begin(machine: Machine): void {
     this.#since = machine.appliedSlot;
     this.#changedAt.clear();
-    locksOf(machine).onLockChanged = (db, key) => {
+    machine.onLockChanged = (db, key) => {
       this.#touched.push(key === null ? String(db) : nameOf(db, key));
     };
   }

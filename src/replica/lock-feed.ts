@@ -4,7 +4,6 @@
  */
 import type { LockEvent } from "../machine/locks/lock-event.ts";
 import type { Machine } from "../machine/machine.ts";
-import { locksOf } from "./lock-machine.ts";
 
 export type LockListener = (event: LockEvent) => void;
 
@@ -31,19 +30,19 @@ export class LockFeed {
 
   /** Another state has taken the place of a group's. */
   installed(machine: Machine): void {
-    locksOf(machine).wantsEvents = this.#listeners.size > 0;
+    machine.wantsEvents = this.#listeners.size > 0;
   }
 
   /** An entry was applied. */
   applied(machine: Machine): void {
     if (this.#listeners.size === 0) return;
-    for (const event of locksOf(machine).takeEvents()) {
+    for (const event of machine.takeEvents()) {
       for (const listener of this.#listeners) listener(event);
     }
   }
 
   #tellMachines(): void {
     const wants = this.#listeners.size > 0;
-    for (const machine of this.#machines()) locksOf(machine).wantsEvents = wants;
+    for (const machine of this.#machines()) machine.wantsEvents = wants;
   }
 }

@@ -30,7 +30,6 @@ import type { LockChores, WriteOperation } from "./lock-chores.ts";
 import { isUnknown } from "./lock-chores.ts";
 import type { LockSession } from "./lock-sessions.ts";
 import { TOO_MANY_LOCK_REQUESTS, WAIT_LOST, WAIT_UNKNOWN } from "./refusals.ts";
-import { locksOf } from "./lock-machine.ts";
 
 export type LockRequestOperation = LockAcquireOperation | LockAcquireAllOperation;
 
@@ -219,7 +218,7 @@ export class LockRequests {
     const { self, boot } = this.#context;
     for (const request of [...this.#waiting.values()]) {
       if (request.group !== group) continue;
-      const found = locksOf(machine).findRequest(request.session.id, self, boot, request.number);
+      const found = machine.findRequest(request.session.id, self, boot, request.number);
       if (found.kind === "waiting") request.queued = true;
       else if (found.kind === "granted") this.#granted(request, found.reply);
       else if (request.queued) this.#end(request, WAIT_LOST);

@@ -29,7 +29,6 @@ import type { LockSession } from "./lock-sessions.ts";
 import { LockSessions } from "./lock-sessions.ts";
 import { LostNodes } from "./lost-nodes.ts";
 import { WAIT_STOPPED } from "./refusals.ts";
-import { locksOf } from "./lock-machine.ts";
 
 /** How long changes are kept for LOCK.WATCH after the last that waited. */
 const WATCH_PATIENCE_MS: Millis = 60_000;
@@ -92,7 +91,7 @@ export class Locks {
 
   get statistics(): LockStatistics {
     let waiters = 0;
-    for (const { machine } of this.#parts.groups) waiters += locksOf(machine).waiterCount;
+    for (const { machine } of this.#parts.groups) waiters += machine.waiterCount;
     let watchers = this.#ticketWatchers;
     for (const changes of this.#changes) watchers += changes.watcherCount;
     return {

@@ -12,7 +12,6 @@ import type { SessionView } from "../machine/locks/lock-event.ts";
 import type { ReplicaContext } from "./context.ts";
 import type { GroupReplica } from "./group-replica.ts";
 import type { LockChores } from "./lock-chores.ts";
-import { locksOf } from "./lock-machine.ts";
 
 export class LostNodes {
   readonly #context: ReplicaContext;
@@ -52,9 +51,8 @@ export class LostNodes {
     for (const group of this.#groups) {
       if (!group.leads) this.#ledSinceTick.delete(group.id);
       else if (!this.#ledSinceTick.has(group.id)) this.#ledSinceTick.set(group.id, tick);
-      for (const [node, newestBoot] of newestStarts(locksOf(group.machine).sessionViews())) {
-        if (node === self)
-          this.#endEarlier(group.id, boot - 1, locksOf(group.machine).sessionViews());
+      for (const [node, newestBoot] of newestStarts(group.machine.sessionViews())) {
+        if (node === self) this.#endEarlier(group.id, boot - 1, group.machine.sessionViews());
         else if (this.#isLost(group.id, node)) this.#end(group.id, node, newestBoot);
       }
     }

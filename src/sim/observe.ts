@@ -11,7 +11,6 @@ import type { LockOutcome } from "../machine/locks/lock-event.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Effect } from "../paxos/effects.ts";
 import type { PaxosGroup } from "../paxos/group.ts";
-import { locksOf } from "../replica/lock-machine.ts";
 
 /** What a machine has applied. */
 export interface Applied {
@@ -47,8 +46,7 @@ export function observePaxos(group: GroupId, paxos: PaxosGroup, witness: GroupWi
 
 export function observeMachine(group: GroupId, machine: Machine, witness: GroupWitness): Machine {
   const apply = machine.apply.bind(machine);
-  const locks = locksOf(machine);
-  const takeOutcomes = locks.takeOutcomes.bind(locks);
+  const takeOutcomes = machine.takeOutcomes.bind(machine);
   let kept: readonly LockOutcome[] = [];
   machine.apply = (entry, slot, reads) => {
     const isVoid = machine.isVoid(entry);
@@ -60,12 +58,10 @@ export function observeMachine(group: GroupId, machine: Machine, witness: GroupW
     witness.applied(group, slot, { entry: done, isVoid, replies, outcomes, machine });
     return replies;
   };
-  if ("takeOutcomes" in machine) {
-    locks.takeOutcomes = () => {
-      const taken = kept;
-      kept = [];
-      return taken;
-    };
-  }
+  machine.takeOutcomes = () => {
+    const taken = kept;
+    kept = [];
+    return taken;
+  };
   return machine;
 }

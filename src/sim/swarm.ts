@@ -83,7 +83,7 @@ export function drawSwarm(random: Prng, given: Partial<Swarm>): Swarm {
     faults,
     faultEveryMs: random.pick([100, 250, 600]),
     clients: random.pick([4, 16, 48]),
-    lockClients: 0,
+    lockClients: locks.pick([0, 4, 8, 16]),
     lockWaitMsMost: locks.pick([30, 300, 1_500]),
     sessionGraceMs: locks.pick([20, 200, 600]),
     sessionTimeoutMs: locks.pick([500, 1_000, 2_000]),

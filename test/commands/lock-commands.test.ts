@@ -597,7 +597,7 @@ suite("commands/lock: scripts", (test) => {
 
   test("BIND and ASYNC are refused, and wrong arguments as outside", () => {
     const refusal = (option: string): string =>
-      `ERR ${option} is not allowed from script: it needs a connection; call LOCK.ACQUIRE outside of the script`;
+      `ERR ${option} is not allowed from script, where there is no connection that could use it`;
     assert.is(inScript("lock.acquire k o 1000 bind"), refusal("BIND"));
     assert.is(inScript("lock.acquire k o 1000 async"), refusal("ASYNC"));
     assert.is(inScript("lock.acquireall 1 k o 1000 bind"), refusal("BIND"));

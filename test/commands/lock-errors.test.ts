@@ -10,10 +10,7 @@ const CASES = [
     errors.modeDiffers("permits", "shared"),
     "WRONGTYPE the lock is held or waited for with PERMITS, which SHARED does not go with; ask in that mode, or when the lock is free",
   ],
-  [
-    errors.queueFull(2),
-    "QUEUEFULL 2 requests wait already, as many as may; try again later, or raise MAXWAITERS",
-  ],
+  [errors.queueFull(2), "QUEUEFULL no more than 2 may wait; try again later, or raise MAXWAITERS"],
   [errors.deadlock(["a", "b", "a"]), "DEADLOCK a -> b -> a"],
   [
     errors.limitDiffers(3, 4),

@@ -8,7 +8,6 @@ import type {
   LockReleaseOperation,
 } from "../../src/machine/locks/lock-operation.ts";
 import type { Operation } from "../../src/machine/operation.ts";
-import { locksOf } from "../../src/replica/lock-machine.ts";
 import type { LockAll } from "../../src/replica/lock-all.ts";
 import type { LockRequest } from "../../src/replica/lock-requests.ts";
 import type { LockSession } from "../../src/replica/lock-sessions.ts";
@@ -153,7 +152,7 @@ export function holderOf(world: ClusterWorld, key: string): string {
 
 /** How many wait in a group, as its leader sees it. */
 export function waitersOf(world: ClusterWorld, group: GroupId): number {
-  return locksOf(world.leader(group).group(group).machine).waiterCount;
+  return world.leader(group).group(group).machine.waiterCount;
 }
 
 function get(key: string): Operation {

@@ -36,6 +36,7 @@ export class LockMachineTwin {
   readonly #strings = new LockStringsTwin(this.#store);
   /** Inside a script nobody waits. */
   #scripted = false;
+  #appliedMs = 0;
 
   /** To be read by tests; nothing but the twin writes to it. */
   get state(): Readonly<TwinState> {
@@ -51,10 +52,12 @@ export class LockMachineTwin {
   }
 
   apply(entry: Pick<Entry, "nowMs" | "wallMs" | "operations">): Expected[] {
+    this.#appliedMs = entry.nowMs;
     this.#store.nowMs = entry.nowMs;
     this.#store.wallMs = entry.wallMs;
     this.#endWhatIsDue();
     this.#settle();
+    this.#forget();
     return entry.operations.map((operation) => {
       const reply = this.#run(operation);
       this.#settle();
@@ -75,12 +78,15 @@ export class LockMachineTwin {
    */
   nextDeadlineMs(): number | null {
     const { keys, waiters, sessions, tickets } = this.#store.state;
+    const now = this.#appliedMs;
     const deadlines = [
       ...keys.flatMap(({ holders }) => holders.map(({ deadlineMs }) => deadlineMs)),
       ...waiters.map(({ deadlineMs }) => deadlineMs),
-      ...waiters.flatMap(({ claim, keys: names }) =>
-        names.map((name) => this.#store.lockOf(claim.db, name)?.delayUntilMs ?? 0),
-      ),
+      ...waiters
+        .flatMap(({ claim, keys: names }) =>
+          names.map((name) => this.#store.lockOf(claim.db, name)?.delayUntilMs ?? 0),
+        )
+        .filter((ms) => ms >= now),
       ...sessions.map(({ endsMs }) => endsMs),
       ...tickets.filter(({ state }) => state === "granted").map((ticket) => ticket.claimUntilMs),
     ].filter((ms) => ms !== 0);
@@ -89,28 +95,47 @@ export class LockMachineTwin {
 
   // --- what time brings ---
 
+  /** Sessions end first, then leases, then what nobody claims, then waits; of each the earliest first. */
   #endWhatIsDue(): void {
-    const state = this.#store.state;
-    const isOver = (ms: number): boolean => ms !== 0 && this.#store.nowMs > ms;
-    for (const key of [...state.keys]) {
-      for (const holder of [...key.holders]) {
-        if (isOver(holder.deadlineMs)) this.#store.end(key, holder, "expired");
+    const { keys, sessions, tickets, waiters } = this.#store.state;
+    const ends: { readonly kind: number; readonly ms: number; readonly end: () => void }[] = [];
+    for (const session of sessions) {
+      const end = (): void => {
+        this.#endSession(session);
+      };
+      ends.push({ kind: 0, ms: session.endsMs, end });
+    }
+    for (const key of keys) {
+      for (const holder of key.holders) {
+        const end = (): void => {
+          if (key.holders.includes(holder)) this.#store.end(key, holder, "expired");
+        };
+        ends.push({ kind: 1, ms: holder.deadlineMs, end });
       }
     }
-    for (const session of [...state.sessions]) {
-      if (isOver(session.endsMs)) this.#endSession(session);
+    for (const ticket of tickets.filter(({ state }) => state === "granted")) {
+      const end = (): void => {
+        if (ticket.state === "granted") this.#giveBack(ticket.waiter);
+      };
+      ends.push({ kind: 2, ms: ticket.claimUntilMs, end });
     }
-    for (const ticket of [...state.tickets]) {
-      if (ticket.state !== "granted" || !isOver(ticket.claimUntilMs)) continue;
-      for (const key of [...state.keys]) {
-        const holder = key.holders.find((one) => one.ticket === ticket.waiter);
-        if (holder !== undefined) this.#store.end(key, holder, "released");
-      }
+    for (const waiter of waiters) {
+      const end = (): void => {
+        if (!this.#store.state.waiters.includes(waiter)) return;
+        this.#dismiss(waiter, null, "timed-out");
+      };
+      ends.push({ kind: 3, ms: waiter.deadlineMs, end });
     }
-    for (const waiter of [...state.waiters]) {
-      if (isOver(waiter.deadlineMs)) this.#dismiss(waiter, null, "timed-out");
-    }
+    const due = ends.filter(({ ms }) => ms !== 0 && this.#store.nowMs > ms);
+    for (const { end } of due.sort((a, b) => a.kind - b.kind || a.ms - b.ms)) end();
     this.#forget();
+  }
+
+  #giveBack(ticket: number): void {
+    for (const key of [...this.#store.state.keys]) {
+      const holder = key.holders.find((one) => one.ticket === ticket);
+      if (holder !== undefined) this.#store.end(key, holder, "released");
+    }
   }
 
   #endSession(session: TwinSession): void {
@@ -346,7 +371,7 @@ export class LockMachineTwin {
 
   #acquireAll(operation: Of<"lock-acquire-all">): Expected {
     const { db, keys, mode, ttlMs, bind, owner, provisional } = operation;
-    if (this.#scripted && bind) return REFUSED;
+    if (this.#scripted && (bind || provisional)) return REFUSED;
     if (ttlMs === 0 && !bind) return REFUSED;
     if (keys.some((name) => this.#isTooLong(operation, name))) return REFUSED;
     const held: TwinHolder[] = [];

@@ -167,8 +167,8 @@ function someToken(world: World, choices: Choices, where: { db: number; key: str
   const which = choices.below(4);
   if (which < 2) return "";
   const held = world.twin.state.keys.find((one) => one.db === where.db && one.key === where.key);
-  const token = held?.holders[choices.below(2)]?.token ?? 1;
-  return String(which === 2 ? token : Math.max(1, token - 1));
+  const token = held?.holders[choices.below(2)]?.token ?? 0;
+  return String(which === 2 ? token : Math.max(0, token - 1));
 }
 
 function looks(kinds: readonly string[]): Maker {
@@ -329,14 +329,14 @@ const MAKERS: readonly Maker[] = [
     const held = keys.map((name) => world.twin.state.keys.find((one) => one.key === name));
     const owner = held[0]?.holders[0]?.owner ?? choices.pick(OWNERS);
     const tokens = held.map((one) => {
-      const token = one?.holders.find((holder) => holder.owner === owner)?.token ?? 1;
-      return String(choices.chance(6) ? Math.max(1, token - 1) : token);
+      const token = one?.holders.find((holder) => holder.owner === owner)?.token ?? 0;
+      return String(choices.chance(6) ? Math.max(0, token - 1) : token);
     });
     return { kind: "lock-confirm", db: 0, keys, owner, tokens };
   },
   (world, choices) => {
     const where = key(choices);
-    return { kind: "lock-check", ...where, token: someToken(world, choices, where) || "1" };
+    return { kind: "lock-check", ...where, token: someToken(world, choices, where) || "0" };
   },
   set("nx"),
   set("nx"),

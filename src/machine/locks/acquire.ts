@@ -167,8 +167,7 @@ function reads(keyspace: Keyspace, { db, key, owner }: LockAcquireOperation): bo
 
 /** The request of the same owner for the same that waits already [L4]. */
 function earlier(lock: Lock | null, asked: Asked, keys: readonly string[]): Waiter | null {
-  if (lock?.queue == null) return null;
-  for (const waiter of lock.queue.of(asked.owner)) {
+  for (const waiter of lock?.queue?.of(asked.owner) ?? []) {
     if (waiter.mode !== asked.mode) continue;
     if ((waiter.others !== null) !== (asked.kind === "lock-acquire-all")) continue;
     const locks = locksOf(waiter);

@@ -3,8 +3,8 @@ import { assert } from "../../base/assert.ts";
 import type { Digest } from "../digest.ts";
 import { markOf } from "../row-ledger.ts";
 import type { HolderRow, LockRow, SessionRow, StateRow, TicketRow, WaiterRow } from "../state.ts";
-import type { LockRecord } from "./lock-records.ts";
-import { Holder, Lock, Session, Ticket, Waiter } from "./lock-records.ts";
+import type { Holder, LockRecord } from "./lock-records.ts";
+import { Lock, Session, Ticket, Waiter } from "./lock-records.ts";
 import type { LockTable } from "./lock-table.ts";
 import { inOrder, locksOf } from "./lock-table.ts";
 

@@ -25,7 +25,7 @@ export class Exclusion implements Checker {
   readonly #slowest: number;
   readonly #isLock: (key: string) => boolean;
   readonly #holds = new Map<string, Hold>();
-  /** When somebody last asked to break a lock. */
+  /** When each lock was last broken. */
   readonly #brokenMs = new Map<string, number>();
   readonly #grants = new Map<string, Grant>();
 
@@ -39,16 +39,23 @@ export class Exclusion implements Checker {
   }
 
   onStep(step: Step): void {
-    if (step.kind === "invoked") this.#invoked(step.call);
+    if (step.kind === "applied") this.#break(step);
+    else if (step.kind === "invoked") this.#invoked(step.call);
     else if (step.kind === "returned" && step.call.outcome === "answered")
       this.#answered(step.call);
   }
 
+  /** Who asked for a lock to be broken may have done so long before it was granted. */
+  #break({ entry, nowMs }: Extract<Step, { kind: "applied" }>): void {
+    for (const operation of entry.operations) {
+      if (operation.kind !== "lock-break") continue;
+      this.#holds.delete(operation.key);
+      this.#brokenMs.set(operation.key, nowMs);
+    }
+  }
+
   #invoked({ action, invokedMs }: Call): void {
-    if (action.kind === "break") {
-      this.#holds.delete(action.key);
-      this.#brokenMs.set(action.key, invokedMs);
-    } else if (action.kind === "release" || action.kind === "unlock") {
+    if (action.kind === "release" || action.kind === "unlock") {
       const hold = this.#holds.get(action.key);
       if (hold?.owner === action.owner) this.#holds.delete(action.key);
     } else if (action.kind === "extend" || action.kind === "renew") {

@@ -27,7 +27,7 @@ export class LockDeadlocks implements Checker {
   readonly name = "a deadlock has one victim, and no victim is without one";
   readonly #models: () => readonly LockModel[];
   /** By group: the edges that are there, by name. */
-  readonly #present: Map<string, Edge>[] = [];
+  readonly #present = new Map<number, Map<string, Edge>>();
   /** By owner that waits. */
   readonly #edges = new Map<string, Edge[]>();
   readonly #victims = new Set<string>();
@@ -88,7 +88,8 @@ export class LockDeadlocks implements Checker {
   }
 
   #update(group: number, model: LockModel, nowMs: number): void {
-    const present = (this.#present[group] ??= new Map<string, Edge>());
+    const present = this.#present.get(group) ?? new Map<string, Edge>();
+    this.#present.set(group, present);
     const now = new Set<string>();
     for (const { place, owner, holder } of model.edges()) {
       const name = `${place} ${holder}`;
@@ -111,7 +112,7 @@ export class LockDeadlocks implements Checker {
   /** An owner that waits for itself, or null. */
   #findCycle(): string | null {
     const next = new Map<string, Set<string>>();
-    for (const present of this.#present) {
+    for (const present of this.#present.values()) {
       for (const { owner, holder } of present.values()) {
         const holders = next.get(owner) ?? new Set<string>();
         next.set(owner, holders.add(holder));

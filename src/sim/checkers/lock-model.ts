@@ -178,7 +178,7 @@ export class LockModel {
       return;
     }
     const holder = this.holders.get(key)?.find((one) => one.owner === owner);
-    if (holder !== undefined && holder.claimUntilMs !== 0) {
+    if (holder?.ticket === 0 && holder.claimUntilMs !== 0) {
       holder.ticket = ticket;
       this.#claimed.set(ticket, "granted");
     }
@@ -573,6 +573,7 @@ export class LockModel {
   }
 
   #ticket({ kind, ticket }: Of<"lock-ticket" | "lock-cancel">): Answer {
+    if (ticket === 0) return ANY;
     const waiter = this.waiters.find((one) => one.ticket === ticket);
     const held = [...this.holders].flatMap(([key, holders]) =>
       holders.filter((one) => one.ticket === ticket).map((holder) => ({ key, holder })),

@@ -50,8 +50,18 @@ export class LockTold implements Checker {
   }
 
   onStep(step: Step): void {
-    if (step.kind === "asked") this.#ask(step.call);
+    if (step.kind === "applied") this.#break(step);
+    else if (step.kind === "asked") this.#ask(step.call);
     else if (step.kind === "told") this.#tell(step.call);
+  }
+
+  /** Who asked for a lock to be broken may have done so long before it was granted. */
+  #break({ entry, nowMs }: Extract<Step, { kind: "applied" }>): void {
+    for (const operation of entry.operations) {
+      if (operation.kind !== "lock-break") continue;
+      this.#holds.delete(operation.key);
+      this.#brokenMs.set(operation.key, nowMs);
+    }
   }
 
   #ask(call: LockCall): void {
@@ -73,9 +83,6 @@ export class LockTold implements Checker {
       const { operation } = ask;
       if (operation.kind === "lock-release") {
         this.#letGo(operation.key, operation.owner);
-      } else if (operation.kind === "lock-break") {
-        this.#holds.delete(operation.key);
-        this.#brokenMs.set(operation.key, invokedMs);
       } else if (operation.kind === "lock-renew") {
         const hold = this.#holdOf(operation.key, operation.owner);
         if (hold === undefined) return;
