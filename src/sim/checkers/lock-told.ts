@@ -77,7 +77,8 @@ export class LockTold implements Checker {
         const hold = this.#holdOf(key, claim.owner);
         if (hold === undefined) continue;
         hold.untilMs = Math.min(hold.untilMs, own.untilMs);
-        if (claim.mode === "shared") hold.mode = "shared";
+        if (hold.mode === "shared" && claim.mode === "exclusive") this.#letGo(key, claim.owner);
+        else hold.mode = claim.mode;
       }
     } else if (ask.kind === "operation") {
       const { operation } = ask;
