@@ -143,15 +143,19 @@ suite("replica/lock-sessions", (test) => {
   });
 
   test("a leader that has just taken over gives every node the whole time first", () => {
-    const world = ClusterWorld.ready();
+    // With one group, followers have heard nothing of one another.
+    const world = ClusterWorld.ready({ groups: 1, nodes: 5 });
+    // By then the group is led by the node that is to lead it.
+    world.pass(12_000);
     const leader = world.leader(0);
-    const [client] = world.nodes.filter((node) => node !== leader);
-    if (client === undefined) throw new Error("there are three nodes");
-    bound(world, client, "0k");
-    world.pass(6_000);
+    const node = world.follower(0);
+    bound(world, node, "0k");
 
+    world.cut(node.id);
     leader.kill();
     world.until("another leads", () => world.ledByAnother(0, leader));
+    world.pass(3_000);
+    world.heal();
     world.pass(20_000);
 
     assert.is(holderOf(world, "0k"), "bound");
