@@ -259,19 +259,23 @@ function wait(
   if (tooLong !== null) return tooLong;
   if (old !== null) dismiss(keyspace, old, null, "cancelled");
   noteLimit(keyspace, asked, keys);
-  const isAsync = asked.kind === "lock-acquire" && asked.async;
+  const single = asked.kind === "lock-acquire" ? asked : null;
+  const isAsync = single?.async === true;
   if (!isAsync || asked.bind) locks.meet(asked);
+  const { owner, session, request, address } = asked;
   const waiter = locks.enqueue(
     keys.map((key) => locks.lockFor(db, key)),
+    { ...terms, async: isAsync, claimMs: single?.claimMs ?? 0 },
     {
-      ...terms,
       place: old?.place ?? 0,
       arrivedMs: old?.arrivedMs ?? nowMs,
+      deadlineMs: nowMs + asked.waitMs,
       upgrade,
-      async: isAsync,
-      claimMs: asked.kind === "lock-acquire" ? asked.claimMs : 0,
+      owner,
+      session,
+      request,
+      address,
     },
-    nowMs + asked.waitMs,
   );
   return isAsync ? waiter.row : QUEUED;
 }

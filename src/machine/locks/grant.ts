@@ -195,7 +195,7 @@ export function holdAgain(keyspace: Keyspace, grant: Grant, terms: Terms): Grant
   if (grant.holder !== null) locks.disown(grant.holder);
   if (!terms.reentrant || crowdHolder(grant) !== null) return grant;
   const lock = locks.lockFor(grant.item.db, grant.key);
-  const holder = grant.holder ?? describeOwner(keyspace, grant.item, terms);
+  const holder = grant.holder ?? describeOwner(keyspace, grant.item);
   locks.changeHolder(holder);
   holder.holds += 1;
   const { deadlineMs } = grant.item;
@@ -207,15 +207,14 @@ export function holdAgain(keyspace: Keyspace, grant: Grant, terms: Terms): Grant
 }
 
 /** Makes room to note more of an owner by SET, of which nothing is known. */
-export function describeOwner(keyspace: Keyspace, item: Item, terms: Terms): Holder {
-  const nobody = { session: "", node: 0, boot: 0, request: 0, address: "", data: "" };
+export function describeOwner(keyspace: Keyspace, item: Item): Holder {
   return keyspace.locks.attach(keyspace.locks.lockFor(item.db, item.key), {
-    ...terms,
-    ...nobody,
-    permits: 1,
-    delayMs: 0,
-    bind: false,
-    provisional: false,
+    ...{ session: "", node: 0, boot: 0, request: 0, address: "", data: "" },
+    ...{ permits: 1, delayMs: 0, bind: false, provisional: false, all: false },
+    owner: item.value,
+    ttlMs: 0,
+    mode: "exclusive",
+    reentrant: false,
   });
 }
 

@@ -125,73 +125,6 @@ export class Holder extends LockRecord {
   }
 }
 
-/** A request that waits. Its row id is the number of its ticket. */
-export class Waiter extends LockRecord {
-  readonly place: number;
-  readonly arrivedMs: Millis;
-  readonly upgrade: boolean;
-  readonly lock: Lock;
-  /** The other locks that it waits for, of LOCK.ACQUIREALL. */
-  readonly others: readonly Lock[] | null;
-  readonly owner: string;
-  readonly mode: LockMode;
-  readonly permits: number;
-  readonly ttlMs: Millis;
-  readonly priority: number;
-  readonly reentrant: boolean;
-  readonly bind: boolean;
-  readonly provisional: boolean;
-  readonly async: boolean;
-  readonly claimMs: Millis;
-  readonly delayMs: Millis;
-  readonly session: string;
-  readonly node: NodeId;
-  readonly boot: number;
-  readonly request: number;
-  readonly address: string;
-  readonly data: string;
-  /** It stands for LOCK.ACQUIREALL. */
-  get all(): boolean {
-    return this.others !== null;
-  }
-
-  /** What it ends with; null for a ticket that is not bound. */
-  belongsTo: Session | null = null;
-  previous: Waiter | null = null;
-  next: Waiter | null = null;
-
-  constructor(
-    row: number,
-    locks: readonly Lock[],
-    terms: Terms &
-      Pick<Waiter, "place" | "arrivedMs" | "upgrade" | "async" | "claimMs" | "priority">,
-  ) {
-    super(row);
-    this.place = terms.place;
-    this.arrivedMs = terms.arrivedMs;
-    this.upgrade = terms.upgrade;
-    this.lock = locks[0] as Lock;
-    this.others = terms.all ? locks.slice(1) : null;
-    this.owner = terms.owner;
-    this.mode = terms.mode;
-    this.permits = terms.permits;
-    this.ttlMs = terms.ttlMs;
-    this.priority = terms.priority;
-    this.reentrant = terms.reentrant;
-    this.bind = terms.bind;
-    this.provisional = terms.provisional;
-    this.async = terms.async;
-    this.claimMs = terms.claimMs;
-    this.delayMs = terms.delayMs;
-    this.session = terms.session;
-    this.node = terms.node;
-    this.boot = terms.boot;
-    this.request = terms.request;
-    this.address = terms.address;
-    this.data = terms.data;
-  }
-}
-
 /** What a grant needs to know of who asked for it. */
 export type Terms = Omit<Claim, "db" | "waitMs" | "limit" | "priority"> & {
   /** See `LockAcquireAllOperation`. */
@@ -199,6 +132,121 @@ export type Terms = Omit<Claim, "db" | "waitMs" | "limit" | "priority"> & {
   /** It was LOCK.ACQUIREALL. */
   readonly all: boolean;
 };
+
+/** What the waiters of one program have in common, and share in memory. */
+export type WaitTerms = Pick<
+  Terms,
+  | "mode"
+  | "permits"
+  | "ttlMs"
+  | "reentrant"
+  | "bind"
+  | "provisional"
+  | "all"
+  | "delayMs"
+  | "data"
+  | "node"
+  | "boot"
+> & { readonly priority: number; readonly async: boolean; readonly claimMs: Millis };
+
+/** What tells a waiter from others. */
+export type WaitPlace = Pick<
+  Waiter,
+  "place" | "arrivedMs" | "deadlineMs" | "upgrade" | "owner" | "session" | "request" | "address"
+>;
+
+/** A request that waits. Its row id is the number of its ticket. There may be a million of them. */
+export class Waiter extends LockRecord {
+  readonly terms: WaitTerms;
+  /** Its place by order of arrival: the row id, or that of the request whose place it took. */
+  readonly place: number;
+  readonly arrivedMs: Millis;
+  /** It holds the lock shared, and comes before all others. */
+  readonly upgrade: boolean;
+  readonly lock: Lock;
+  /** The other locks that it waits for, of LOCK.ACQUIREALL. */
+  readonly others: readonly Lock[] | null;
+  readonly owner: string;
+  readonly session: string;
+  readonly request: number;
+  readonly address: string;
+  /** What it ends with; null for a ticket that is not bound. */
+  belongsTo: Session | null = null;
+  previous: Waiter | null = null;
+  next: Waiter | null = null;
+
+  constructor(row: number, locks: readonly Lock[], terms: WaitTerms, place: WaitPlace) {
+    super(row);
+    this.terms = terms;
+    this.place = place.place;
+    this.arrivedMs = place.arrivedMs;
+    this.deadlineMs = place.deadlineMs;
+    this.upgrade = place.upgrade;
+    this.lock = locks[0] as Lock;
+    this.others = terms.all ? locks.slice(1) : null;
+    this.owner = place.owner;
+    this.session = place.session;
+    this.request = place.request;
+    this.address = place.address;
+  }
+
+  get mode(): LockMode {
+    return this.terms.mode;
+  }
+
+  get permits(): number {
+    return this.terms.permits;
+  }
+
+  get ttlMs(): Millis {
+    return this.terms.ttlMs;
+  }
+
+  get priority(): number {
+    return this.terms.priority;
+  }
+
+  get reentrant(): boolean {
+    return this.terms.reentrant;
+  }
+
+  get bind(): boolean {
+    return this.terms.bind;
+  }
+
+  get provisional(): boolean {
+    return this.terms.provisional;
+  }
+
+  get all(): boolean {
+    return this.terms.all;
+  }
+
+  /** It has a ticket instead of a client that waits. */
+  get async(): boolean {
+    return this.terms.async;
+  }
+
+  get claimMs(): Millis {
+    return this.terms.claimMs;
+  }
+
+  get delayMs(): Millis {
+    return this.terms.delayMs;
+  }
+
+  get node(): NodeId {
+    return this.terms.node;
+  }
+
+  get boot(): number {
+    return this.terms.boot;
+  }
+
+  get data(): string {
+    return this.terms.data;
+  }
+}
 
 /** A client's connection to which something in this group belongs. */
 export class Session extends LockRecord {

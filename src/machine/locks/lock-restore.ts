@@ -6,8 +6,8 @@ import type { Keyspace } from "../keyspace/keyspace.ts";
 import type { RowLedger } from "../row-ledger.ts";
 import { NOT_STORED } from "../row-ledger.ts";
 import type { HolderRow, LockRow, SessionRow, TicketRow, WaiterRow } from "../state.ts";
-import { Holder, NO_OPTIONS, Session, Ticket, Waiter } from "./lock-records.ts";
-import type { Lock } from "./lock-records.ts";
+import { Holder, NO_OPTIONS, Session, Ticket } from "./lock-records.ts";
+import type { Lock, Waiter } from "./lock-records.ts";
 import { markOfRecord } from "./lock-rows.ts";
 
 type LockStateRow = LockRow | HolderRow | WaiterRow | SessionRow | TicketRow;
@@ -140,8 +140,7 @@ export class LockRestore {
   #takeWaiter(row: WaiterRow, storedMark: number): boolean {
     const locks = row.keys.map((key) => this.#lock(row.db, key));
     if (locks.length === 0 || new Set(locks).size !== locks.length) return false;
-    const waiter = new Waiter(row.row, locks, row);
-    waiter.deadlineMs = row.deadlineMs;
+    const waiter = this.#keyspace.locks.makeWaiter(row.row, locks, row);
     waiter.storedMark = storedMark;
     this.#waiters.push(waiter);
     return true;

@@ -42,11 +42,12 @@ import type {
   LockOutcome,
 } from "./lock-event.ts";
 import type { LockMode } from "./lock-operation.ts";
-import type { LockRecord, Terms } from "./lock-records.ts";
+import type { LockRecord, Terms, WaitPlace, WaitTerms } from "./lock-records.ts";
 import { endsBefore, Holder, Lock, NO_OPTIONS, Session, Ticket, Waiter } from "./lock-records.ts";
 import { formatToken } from "./lock-token.ts";
 import { RequestIndex } from "./request-index.ts";
 import { SortedWaiters } from "./wait-queue.ts";
+import { SharedTerms } from "./wait-terms.ts";
 
 /** How a holder's time ended, as its event is called. */
 export type Ending = "released" | "expired" | "broken" | "lost";
@@ -98,6 +99,7 @@ export class LockTable {
   readonly #requests: RequestIndex[] = perDatabase(() => new RequestIndex());
   /** Rows other than holders that the last checkpoint does not have as they are now. */
   #dirty: LockRecord[] = [];
+  readonly #terms = new SharedTerms();
   #bytes = 0;
   /** Locks to look at when the operation ends. */
   #touched: Lock[] = [];
@@ -657,26 +659,32 @@ export class LockTable {
   // --- waiters ---
 
   /** What a waiter adds to the bytes of the state, the places it will take as a holder included. */
-  waiterBytes(keys: readonly string[], terms: Terms): number {
-    let bytes = LOCK_WAITER_OVERHEAD_BYTES + terms.owner.length + LOCK_SESSION_OVERHEAD_BYTES;
-    for (const { length } of keys) {
-      // The item with its owner, the notes to it, and the row of the lock.
-      bytes += bytesOf(length, terms.owner.length) + this.holderBytes(terms.mode, terms);
-      bytes += LOCK_RECORD_OVERHEAD_BYTES + length;
-    }
+  waiterBytes(keys: readonly { readonly length: number }[], terms: Terms): number {
+    let bytes = LOCK_WAITER_OVERHEAD_BYTES + terms.owner.length;
+    bytes += LOCK_SESSION_OVERHEAD_BYTES + terms.session.length;
+    for (const { length } of keys) bytes += this.#placeBytes(length, terms);
     return bytes;
   }
 
-  /** Puts a waiter into the queues of its locks. */
-  enqueue(
-    locks: readonly Lock[],
-    terms: ConstructorParameters<typeof Waiter>[2],
-    deadlineMs: Millis,
-  ): Waiter {
+  /** What a waiter will take as a holder: the item with its owner, the notes to it, the lock's row. */
+  #placeBytes(keyLength: number, terms: Terms): number {
+    const item = bytesOf(keyLength, terms.owner.length);
+    return item + this.holderBytes(terms.mode, terms) + LOCK_RECORD_OVERHEAD_BYTES + keyLength;
+  }
+
+  #bytesOfWaiter(waiter: Waiter): number {
+    const { lock, others } = waiter;
+    let bytes = this.waiterBytes([lock.key], waiter);
+    if (others === null) return bytes;
+    for (const { key } of others) bytes += this.#placeBytes(key.length, waiter);
+    return bytes;
+  }
+
+  /** Puts a waiter into the queues of its locks; a place of 0 is behind all others. */
+  enqueue(locks: readonly Lock[], asked: WaitTerms, place: WaitPlace): Waiter {
     const row = this.#rows.take();
-    const place = terms.place === 0 ? row : terms.place;
-    const waiter = new Waiter(row, locks, { ...terms, place });
-    waiter.deadlineMs = deadlineMs;
+    const at = place.place === 0 ? { ...place, place: row } : place;
+    const waiter = new Waiter(row, locks, this.#terms.of(asked), at);
     this.waiters.append(waiter);
     if (!waiter.async || waiter.bind) this.#follow(waiter);
     this.#line(waiter);
@@ -689,6 +697,11 @@ export class LockTable {
     return waiter;
   }
 
+  /** A waiter of a checkpoint, which {@link restoreWaiter} puts in its place. */
+  makeWaiter(row: number, locks: readonly Lock[], asked: WaitTerms & WaitPlace): Waiter {
+    return new Waiter(row, locks, this.#terms.of(asked), asked);
+  }
+
   /** Puts a waiter that has its row into queues, heap and account. */
   #line(waiter: Waiter): void {
     for (const lock of locksOf(waiter)) {
@@ -697,10 +710,7 @@ export class LockTable {
       this.touch(lock);
     }
     this.heap.push(waiter);
-    this.#bytes += this.waiterBytes(
-      locksOf(waiter).map(({ key }) => key),
-      waiter,
-    );
+    this.#bytes += this.#bytesOfWaiter(waiter);
   }
 
   #follow(waiter: Waiter): void {
@@ -722,10 +732,7 @@ export class LockTable {
     }
     this.heap.remove(waiter);
     this.waiters.remove(waiter);
-    this.#bytes -= this.waiterBytes(
-      locksOf(waiter).map(({ key }) => key),
-      waiter,
-    );
+    this.#bytes -= this.#bytesOfWaiter(waiter);
     this.#removeRow(waiter);
     const { belongsTo: session, previous, next } = waiter;
     if (session === null) return;

@@ -81,7 +81,7 @@ function grant(keyspace: Keyspace, waiter: Waiter): void {
   if (first === undefined) return;
   if (async) {
     const { item } = first;
-    const holder = first.holder ?? describeOwner(keyspace, item, waiter);
+    const holder = first.holder ?? describeOwner(keyspace, item);
     const { tokenEpoch, tokenCounter } = holder.tokenCounter === 0 ? item : holder;
     const { db, key } = waiter.lock;
     if (holder.ticket !== null) locks.endTicket(holder.ticket, "claimed");
