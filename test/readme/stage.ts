@@ -79,6 +79,7 @@ export class Stage {
         "dir",
       );
     }
+    symlinkSync(root, join(stage.folder, "node_modules", "paxlock"), "dir");
     return stage;
   }
 
