@@ -17,7 +17,7 @@ import type { ReplySink } from "./batch.ts";
 import type { ReplicaContext } from "./context.ts";
 import type { LockChores } from "./lock-chores.ts";
 import type { LockRequest, LockRequests } from "./lock-requests.ts";
-import type { LockSession } from "./lock-sessions.ts";
+import type { LockSession } from "./lock-session.ts";
 import { ALL_LOST } from "./refusals.ts";
 
 export interface LockAllParts {

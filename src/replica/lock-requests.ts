@@ -28,7 +28,7 @@ import type { ReplySink } from "./batch.ts";
 import type { ReplicaContext } from "./context.ts";
 import type { LockChores, WriteOperation } from "./lock-chores.ts";
 import { isUnknown } from "./lock-chores.ts";
-import type { LockSession } from "./lock-sessions.ts";
+import type { LockSession } from "./lock-session.ts";
 import { TOO_MANY_LOCK_REQUESTS, WAIT_LOST, WAIT_UNKNOWN } from "./refusals.ts";
 
 export type LockRequestOperation = LockAcquireOperation | LockAcquireAllOperation;

@@ -11,38 +11,15 @@
  * it is carried out. Should the session be resumed at this node meanwhile, it is not sent any more; one
  * that was resumed at another node belongs to that node, and the end does nothing.
  */
-import type { GroupId, Millis } from "../base/ids.ts";
+import type { Millis } from "../base/ids.ts";
 import { LOCK_REQUESTS_MAX } from "../base/limits.ts";
 import type { Reply } from "../base/reply.ts";
 import { isError } from "../base/reply.ts";
 import type { ReplySink } from "./batch.ts";
 import type { ReplicaContext } from "./context.ts";
 import type { LockChores, WriteOperation } from "./lock-chores.ts";
-import type { LockRequest } from "./lock-requests.ts";
+import { LockSession } from "./lock-session.ts";
 import { SESSION_MOVED, TOO_MANY_LOCK_REQUESTS } from "./refusals.ts";
-
-/** One client's connection, as the groups see it. */
-export class LockSession {
-  /** 32 hexadecimal digits. */
-  readonly id: string;
-  /** Of the client, for those who look. */
-  readonly address: string;
-  /** Its id was told to the client, who may come back with it. */
-  resumable = false;
-  /** It has ended, or another connection of this node has taken it over. */
-  closed = false;
-  /** Groups in which something may belong to it beside what waits. */
-  readonly touched = new Set<GroupId>();
-  /** Its requests that have no answer yet. */
-  readonly requests = new Set<LockRequest>();
-  /** Its requests for keys of several groups that are not over yet. */
-  readonly alls = new Set<{ abandon(): void; interrupt(reply: Reply): void }>();
-
-  constructor(id: string, address: string) {
-    this.id = id;
-    this.address = address;
-  }
-}
 
 export class LockSessions {
   readonly #context: ReplicaContext;

@@ -25,7 +25,7 @@ import { LockChores } from "./lock-chores.ts";
 import { LockFeed } from "./lock-feed.ts";
 import type { LockRequest, LockRequestOperation } from "./lock-requests.ts";
 import { LockRequests } from "./lock-requests.ts";
-import type { LockSession } from "./lock-sessions.ts";
+import type { LockSession } from "./lock-session.ts";
 import { LockSessions } from "./lock-sessions.ts";
 import { LostNodes } from "./lost-nodes.ts";
 import { WAIT_STOPPED } from "./refusals.ts";

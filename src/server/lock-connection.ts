@@ -4,7 +4,7 @@
  */
 import type { Reply } from "../base/reply.ts";
 import type { ReplySink } from "../replica/batch.ts";
-import type { LockSession } from "../replica/lock-sessions.ts";
+import type { LockSession } from "../replica/lock-session.ts";
 import type { Blocker } from "./connection.ts";
 import type { Frame } from "./pubsub.ts";
 

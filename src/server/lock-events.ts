@@ -7,7 +7,7 @@
  */
 import type { LockEvent } from "../machine/locks/lock-event.ts";
 import type { LockFeed } from "../replica/lock-feed.ts";
-import type { LockSession } from "../replica/lock-sessions.ts";
+import type { LockSession } from "../replica/lock-session.ts";
 import type { LockConnection } from "./lock-connection.ts";
 import { Frame } from "./pubsub.ts";
 

@@ -12,7 +12,7 @@ import type { Reply } from "../base/reply.ts";
 import { errorReply } from "../base/reply.ts";
 import type { LockPlan, LockPort } from "../commands/contract.ts";
 import { isWait } from "../replica/lock-requests.ts";
-import type { LockSession } from "../replica/lock-sessions.ts";
+import type { LockSession } from "../replica/lock-session.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { Connection } from "./connection.ts";
 import type { LockConnection } from "./lock-connection.ts";

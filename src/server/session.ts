@@ -1,6 +1,6 @@
 /** The mutable state of one connection that commands see. */
 import type { Session } from "../commands/contract.ts";
-import type { LockSession } from "../replica/lock-sessions.ts";
+import type { LockSession } from "../replica/lock-session.ts";
 
 export class ClientSession implements Session {
   readonly id: number;

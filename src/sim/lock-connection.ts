@@ -9,7 +9,7 @@ import type { Operation } from "../machine/operation.ts";
 import { isWrite } from "../machine/operation.ts";
 import { operationKeys } from "../commands/operation-keys.ts";
 import type { ReplySink } from "../replica/batch.ts";
-import type { LockSession } from "../replica/lock-sessions.ts";
+import type { LockSession } from "../replica/lock-session.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { Blocker } from "../server/connection.ts";
 import type { LockConnection } from "../server/lock-connection.ts";

@@ -10,7 +10,7 @@ import type {
 import type { Operation } from "../../src/machine/operation.ts";
 import type { LockAll } from "../../src/replica/lock-all.ts";
 import type { LockRequest } from "../../src/replica/lock-requests.ts";
-import type { LockSession } from "../../src/replica/lock-sessions.ts";
+import type { LockSession } from "../../src/replica/lock-session.ts";
 import type { ClusterWorld, TestNode } from "./cluster-world.ts";
 import { Answer } from "./world.ts";
 
