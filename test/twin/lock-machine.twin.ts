@@ -95,46 +95,72 @@ export class LockMachineTwin {
 
   // --- what time brings ---
 
-  /** Sessions end first, then leases, then what nobody claims, then waits; of each the earliest first. */
+  /** What comes to its end before others does so first; of what ends together, the older. */
   #endWhatIsDue(): void {
     const { keys, sessions, tickets, waiters } = this.#store.state;
-    const ends: { readonly kind: number; readonly ms: number; readonly end: () => void }[] = [];
+    const ends: { readonly row: number; readonly ms: number; readonly end: () => void }[] = [];
     for (const session of sessions) {
       const end = (): void => {
         this.#endSession(session);
       };
-      ends.push({ kind: 0, ms: session.endsMs, end });
+      ends.push({ row: session.row, ms: session.endsMs, end });
     }
     for (const key of keys) {
+      const isShared = key.mode !== "exclusive";
+      const last = key.holders.map(({ deadlineMs }) => deadlineMs || Infinity);
+      const endAll = (): void => {
+        if (keys.includes(key)) this.#store.endAll(key, "expired");
+      };
+      if (isShared) ends.push({ row: key.row, ms: Math.max(...last), end: endAll });
       for (const holder of key.holders) {
         const end = (): void => {
           if (key.holders.includes(holder)) this.#store.end(key, holder, "expired");
         };
-        ends.push({ kind: 1, ms: holder.deadlineMs, end });
+        ends.push({ row: isShared ? holder.row : key.row, ms: holder.deadlineMs, end });
       }
     }
     for (const ticket of tickets.filter(({ state }) => state === "granted")) {
       const end = (): void => {
         if (ticket.state === "granted") this.#giveBack(ticket.waiter);
       };
-      ends.push({ kind: 2, ms: ticket.claimUntilMs, end });
+      ends.push({ row: ticket.row, ms: ticket.claimUntilMs, end });
     }
     for (const waiter of waiters) {
       const end = (): void => {
         if (!this.#store.state.waiters.includes(waiter)) return;
         this.#dismiss(waiter, null, "timed-out");
       };
-      ends.push({ kind: 3, ms: waiter.deadlineMs, end });
+      ends.push({ row: Infinity, ms: waiter.deadlineMs, end });
     }
-    const due = ends.filter(({ ms }) => ms !== 0 && this.#store.nowMs > ms);
-    for (const { end } of due.sort((a, b) => a.kind - b.kind || a.ms - b.ms)) end();
+    const due = ends.filter(({ ms }) => this.#isPast(ms));
+    for (const { end } of due.sort((a, b) => a.ms - b.ms || (a.row === b.row ? 0 : a.row - b.row)))
+      end();
     this.#forget();
+  }
+
+  #isPast(ms: number): boolean {
+    return ms !== 0 && this.#store.nowMs > ms;
   }
 
   #giveBack(ticket: number): void {
     for (const key of [...this.#store.state.keys]) {
       const holder = key.holders.find((one) => one.ticket === ticket);
-      if (holder !== undefined) this.#store.end(key, holder, "released");
+      if (holder === undefined) continue;
+      this.#endOthersOf(key);
+      if (key.holders.includes(holder)) this.#store.end(key, holder, "released");
+    }
+  }
+
+  /** Who holds a key that is touched by its lease or its session, though that is over, goes first. */
+  #endOthersOf(key: TwinKey): void {
+    const { sessions } = this.#store.state;
+    if (key.holders.every((one) => this.#isPast(one.deadlineMs))) {
+      this.#store.endAll(key, "expired");
+    }
+    for (const holder of [...key.holders]) {
+      const session = sessions.find(({ id }) => holder.bound && holder.session === id);
+      if (this.#isPast(holder.deadlineMs)) this.#store.end(key, holder, "expired");
+      else if (this.#isPast(session?.endsMs ?? 0)) this.#store.end(key, holder, "lost");
     }
   }
 
@@ -191,6 +217,7 @@ export class LockMachineTwin {
       const ticket = this.#store.ticketOf(waiter.id);
       if (waiter.async && ticket?.state === "pending") {
         ticket.state = "granted";
+        ticket.row = this.#store.nextRow();
         ticket.token = replies[0]?.token ?? 0;
         ticket.claimUntilMs = this.#store.nowMs + waiter.claimMs;
         for (const holder of replies) holder.ticket = waiter.id;
@@ -253,6 +280,7 @@ export class LockMachineTwin {
       boundWhenConfirmed: claim.bind,
       provisional,
       ticket: 0,
+      ...(key === undefined || own === undefined ? {} : { keyRow: key.row }),
     });
   }
 
@@ -362,6 +390,7 @@ export class LockMachineTwin {
     const common = { waiter, db, key, owner, token: held };
     this.#store.state.tickets.push({
       ...common,
+      row: this.#store.nextRow(),
       state: "claimed",
       claimUntilMs: 0,
       endedMs: this.#store.nowMs,
@@ -373,9 +402,9 @@ export class LockMachineTwin {
     const { db, keys, mode, ttlMs, bind, owner, provisional } = operation;
     if (this.#scripted && (bind || provisional)) return REFUSED;
     if (ttlMs === 0 && !bind) return REFUSED;
-    if (keys.some((name) => this.#isTooLong(operation, name))) return REFUSED;
     const held: TwinHolder[] = [];
     for (const name of keys) {
+      if (this.#isTooLong(operation, name)) return REFUSED;
       const key = this.#store.find(db, name);
       const modes = [key?.mode, ...this.#store.queue(db, name).map(({ claim }) => claim.mode)];
       if (modes.includes("permits")) return WRONG_TYPE;
@@ -426,6 +455,7 @@ export class LockMachineTwin {
       this.#store.state.waiterIds += 1;
       holder.ticket = this.#store.state.waiterIds;
       this.#store.state.tickets.push({
+        row: this.#store.nextRow(),
         waiter: holder.ticket,
         state: "granted",
         db,
@@ -474,6 +504,7 @@ export class LockMachineTwin {
       this.#store.tell("queued", { db, key }, { owner, session: claim.session });
     if (!async) return status("QUEUED");
     this.#store.state.tickets.push({
+      row: 0,
       waiter: waiter.id,
       state: "pending",
       db,
@@ -508,7 +539,8 @@ export class LockMachineTwin {
   /** Something will belong to the session. */
   #meet({ session, node, boot }: Claim): void {
     if (this.#store.state.sessions.some(({ id }) => id === session)) return;
-    this.#store.state.sessions.push({ id: session, node, boot, endsMs: 0 });
+    const row = this.#store.nextRow();
+    this.#store.state.sessions.push({ id: session, node, boot, endsMs: 0, row });
   }
 
   #confirm({ db, keys, owner, tokens }: Of<"lock-confirm">): Expected {
@@ -785,7 +817,7 @@ export class LockMachineTwin {
     return [...found].sort();
   }
 
-  #inTheWayOf(waiter: TwinWaiter): string[] {
+  #inTheWayOf(waiter: TwinWaiter, behind: readonly TwinWaiter[] = []): string[] {
     const { db, owner, mode, permits } = waiter.claim;
     const owners: string[] = [];
     for (const name of waiter.keys) {
@@ -804,7 +836,9 @@ export class LockMachineTwin {
       const queue = this.#store.queue(db, name);
       for (const front of queue.slice(0, queue.indexOf(waiter))) {
         if (clash(front.claim.mode, front.claim.permits)) owners.push(front.claim.owner);
-        else owners.push(...this.#inTheWayOf(front));
+        else if (!behind.includes(front)) {
+          owners.push(...this.#inTheWayOf(front, [...behind, waiter]));
+        }
       }
     }
     return owners;

@@ -31,6 +31,8 @@ export const WRONG_TYPE: Expected = { kind: "refusal", code: "WRONGTYPE" };
 export const REFUSED: Expected = { kind: "refusal", code: "ERR" };
 
 export interface TwinHolder {
+  /** Keys, holders, sessions and grants to tickets are numbered in the order in which they came. */
+  row: number;
   owner: string;
   token: number;
   holds: number;
@@ -56,6 +58,8 @@ export interface TwinHolder {
 }
 
 export interface TwinKey {
+  /** Stays what it is until nobody holds the key. */
+  row: number;
   db: number;
   key: string;
   mode: LockMode;
@@ -102,6 +106,7 @@ export interface TwinNote {
 }
 
 export interface TwinSession {
+  row: number;
   id: string;
   node: number;
   boot: number;
@@ -113,6 +118,8 @@ export type TicketState =
   "pending" | "granted" | "claimed" | "timed-out" | "cancelled" | "deadlock" | "lost";
 
 export interface TwinTicket {
+  /** Of its grant. */
+  row: number;
   waiter: number;
   state: TicketState;
   db: number;
@@ -127,6 +134,7 @@ export interface TwinTicket {
 
 export interface TwinState {
   tokens: number;
+  rows: number;
   waiterIds: number;
   keys: TwinKey[];
   waiters: TwinWaiter[];

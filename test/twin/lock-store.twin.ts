@@ -24,6 +24,7 @@ type Ending = "released" | "expired" | "broken" | "lost";
 export class LockStoreTwin {
   state: TwinState = {
     tokens: 0,
+    rows: 0,
     waiterIds: 0,
     keys: [],
     waiters: [],
@@ -150,7 +151,13 @@ export class LockStoreTwin {
       boundWhenConfirmed: false,
       provisional: false,
       ticket: 0,
+      ...(found === undefined ? {} : { keyRow: found.row }),
     });
+  }
+
+  nextRow(): number {
+    this.state.rows += 1;
+    return this.state.rows;
   }
 
   /** A new right to a key: a new token. */
@@ -158,11 +165,14 @@ export class LockStoreTwin {
     db: number,
     name: string,
     mode: LockMode,
-    part: Omit<TwinHolder, "token" | "sinceMs">,
+    part: Omit<TwinHolder, "token" | "sinceMs" | "row"> & { readonly keyRow?: number },
   ): TwinHolder {
+    const { keyRow, ...rest } = part;
     this.state.tokens += 1;
-    const holder = { ...part, token: this.state.tokens, sinceMs: this.nowMs };
-    const key = this.find(db, name) ?? { db, key: name, mode, holders: [] };
+    const row = keyRow ?? this.nextRow();
+    const key = this.find(db, name) ?? { row, db, key: name, mode, holders: [] };
+    const stamps = { token: this.state.tokens, sinceMs: this.nowMs };
+    const holder = { ...rest, ...stamps, row: this.nextRow() };
     if (key.holders.length === 0) this.state.keys.push(key);
     key.holders.push(holder);
     this.tell("acquired", key, holder);
