@@ -63,7 +63,7 @@ const UNKNOWN = /^UNKNOWN /;
 type Next = (call: LockCall) => void;
 
 /** How long a wait may be that only a deadlock's end should shorten. */
-const LONG_WAIT_MS = 6_000;
+const LONG_WAIT_MS = 4_000;
 
 /** What a claim may say beyond owner, lease and wait. */
 interface Wish {

@@ -562,12 +562,22 @@ export class Simulation implements World, FaultyWorld {
     const { lockClients, sessionGraceMs, sessionTimeoutMs } = this.swarm;
     if (lockClients === 0) return;
     this.lockClients.closeAll();
-    this.events.runUntil(this.events.nowUs + (sessionGraceMs + sessionTimeoutMs + SLACK_MS) * 1000);
+    const endUs = this.events.nowUs + (sessionGraceMs + sessionTimeoutMs + SLACK_MS) * 1000;
+    let left = this.#leftOfSessions();
+    while (left !== null && this.events.nowUs < endUs) {
+      this.events.runUntil(this.events.nowUs + REST_EVERY_MS * 1000);
+      left = this.#leftOfSessions();
+    }
+    if (left === null) return;
+    throw new Violation(this.#lockQueue.name, `all connections are closed, and ${left}`);
+  }
+
+  #leftOfSessions(): string | null {
     for (const model of this.#lockQueue.models) {
       const left = model.leftOfSessions();
-      if (left === null) continue;
-      throw new Violation(this.#lockQueue.name, `all connections are closed, and ${left}`);
+      if (left !== null) return left;
     }
+    return null;
   }
 
   #judge(): void {

@@ -75,6 +75,7 @@ export function drawSwarm(random: Prng, given: Partial<Swarm>): Swarm {
   const clock = noisy.includes("clock");
   const beyond = given.driftFactor !== undefined;
   const locks = random.split("locks");
+  const lockClients = given.lockClients ?? locks.pick([0, 0, 3, 6, 12]);
   const drawn: Swarm = {
     nodes: random.pick([3, 3, 3, 5]),
     groups: random.pick([1, 2, 4, 4]),
@@ -82,11 +83,11 @@ export function drawSwarm(random: Prng, given: Partial<Swarm>): Swarm {
     quietMs: 12_000,
     faults,
     faultEveryMs: random.pick([100, 250, 600]),
-    clients: random.pick([4, 16, 48]),
-    lockClients: locks.pick([0, 4, 8, 16]),
+    clients: Math.min(random.pick([4, 16, 48]), lockClients === 0 ? 48 : 12),
+    lockClients,
     lockWaitMsMost: locks.pick([30, 300, 1_500]),
-    sessionGraceMs: locks.pick([20, 200, 600]),
-    sessionTimeoutMs: locks.pick([500, 1_000, 2_000]),
+    sessionGraceMs: locks.pick([20, 200, 500]),
+    sessionTimeoutMs: locks.pick([400, 800, 1_500]),
     locks: random.pick([2, 6, 20]),
     thinkMs: random.pick([0, 4, 30]),
     leaseMsLeast: 20,

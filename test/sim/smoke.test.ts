@@ -44,9 +44,28 @@ suite(
     });
 
     test("a cluster without faults answers every call", () => {
-      const { tally } = passed("calm", { faults: [], nodes: 3, groups: 4 });
+      const { tally } = passed("calm", { faults: [], nodes: 3, groups: 4, lockClients: 0 });
       assert.is(tally.of("unknown") + tally.of("timed out"), 0);
       assert.is(tally.of("crashes"), 0);
+    });
+
+    test("clients that wait for locks survive every kind of fault, and have their turns", () => {
+      const total = new Tally();
+      for (const seed of ["in turn", "in line", "in order"]) {
+        total.merge(passed(seed, { faults: FAULT_KINDS, lockClients: 10 }).tally);
+      }
+      for (const kind of [
+        "locks granted at once",
+        "locks granted in turn",
+        "locks granted together",
+        "waits that timed out",
+        "connections closed",
+        "requests withdrawn",
+        "tickets",
+        "walks through all locks",
+      ] as const) {
+        assert.ok(total.of(kind) > 0, `no run had any ${kind}`);
+      }
     });
 
     test("one node alone survives its crashes and its disk", () => {
