@@ -30,12 +30,13 @@ export class ChildCommand {
     const [program = "", ...args] = words;
     const onTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
     this.#ownGroup = !onTerminal;
-    this.#child = spawn(program, args, { stdio: "inherit", env, detached: this.#ownGroup });
     const forward = (signal: NodeJS.Signals): void => {
       if (onTerminal && FROM_TERMINAL.includes(signal)) return;
       this.signal(signal);
     };
+    // Before it starts, for a signal may come as soon as it runs.
     for (const signal of FORWARDED) process.on(signal, forward);
+    this.#child = spawn(program, args, { stdio: "inherit", env, detached: this.#ownGroup });
     this.ended = new Promise((resolve) => {
       const end = (code: number): void => {
         this.#hasEnded = true;
