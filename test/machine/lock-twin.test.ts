@@ -34,7 +34,9 @@ import { Disk, localEntry, newMachine } from "./machine-fixture.ts";
 
 const OPERATIONS = Number(process.env["LOCK_TWIN_OPERATIONS"] ?? 0);
 const SEED = Number(process.env["LOCK_TWIN_SEED"] ?? 1);
-const RUNS_PER_SEED = Number(process.env["RUNS"] ?? 300);
+const RUNS_PER_SEED = 300;
+/** The second test asks no twin, and is there for what waits behind other things that are due. */
+const BEHIND_RUNS = 100;
 const ENTRIES_MAX = 40;
 const PLACES = DATABASES.flatMap((db) => KEYS.map((key) => ({ db, key })));
 const ALL_EDGES: Operation = { kind: "lock-edges", count: 1_000, waiters: [] };
@@ -87,7 +89,8 @@ function runSeed(seed: number, compares: boolean): void {
   const body = (plan: Plan): void => {
     new Run(plan, compares).go();
   };
-  const details = fc.check(fc.property(plans, body), { seed, numRuns: RUNS_PER_SEED });
+  const numRuns = compares ? RUNS_PER_SEED : BEHIND_RUNS;
+  const details = fc.check(fc.property(plans, body), { seed, numRuns });
   if (!details.failed) return;
   const [plan] = details.counterexample ?? [];
   const story: string[] = [];

@@ -107,11 +107,6 @@ export class LockMachineTwin {
     }
     for (const key of keys) {
       const isShared = key.mode !== "exclusive";
-      const last = key.holders.map(({ deadlineMs }) => deadlineMs || Infinity);
-      const endAll = (): void => {
-        if (keys.includes(key)) this.#store.endAll(key, "expired");
-      };
-      if (isShared) ends.push({ row: key.row, ms: Math.max(...last), end: endAll });
       for (const holder of key.holders) {
         const end = (): void => {
           if (key.holders.includes(holder)) this.#store.end(key, holder, "expired");
@@ -146,21 +141,7 @@ export class LockMachineTwin {
     for (const key of [...this.#store.state.keys]) {
       const holder = key.holders.find((one) => one.ticket === ticket);
       if (holder === undefined) continue;
-      this.#endOthersOf(key);
-      if (key.holders.includes(holder)) this.#store.end(key, holder, "released");
-    }
-  }
-
-  /** Who holds a key that is touched by its lease or its session, though that is over, goes first. */
-  #endOthersOf(key: TwinKey): void {
-    const { sessions } = this.#store.state;
-    if (key.holders.every((one) => this.#isPast(one.deadlineMs))) {
-      this.#store.endAll(key, "expired");
-    }
-    for (const holder of [...key.holders]) {
-      const session = sessions.find(({ id }) => holder.bound && holder.session === id);
-      if (this.#isPast(holder.deadlineMs)) this.#store.end(key, holder, "expired");
-      else if (this.#isPast(session?.endsMs ?? 0)) this.#store.end(key, holder, "lost");
+      this.#store.end(key, holder, "released");
     }
   }
 
@@ -368,6 +349,7 @@ export class LockMachineTwin {
   /** Exclusive becomes shared, with the token it has. */
   #downgrade(operation: Of<"lock-acquire">, key: TwinKey, own: TwinHolder): Expected {
     key.mode = "shared";
+    own.row = this.#store.nextRow();
     own.request = 0;
     own.deadlineMs = this.#leaseEnd(operation, key.key);
     own.session = operation.session;
