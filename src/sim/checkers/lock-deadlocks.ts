@@ -3,8 +3,8 @@
  *
  * Who waits for whom is taken from the models of the groups, each edge with the true time at which it
  * came and went. A victim is just where the owners that its error names waited for one another all at
- * one moment. A waiter that was a victim is out of all cycles from then on, so that a second victim of
- * one cycle finds none. What is found may be carried out late: the moment need not be the last one.
+ * one moment, behind those very requests for the first time: cycles that share a waiter may each have a
+ * victim of their own. What is found may be carried out late: the moment need not be the last one.
  */
 import type { Checker, Step } from "./checker.ts";
 import { Violation } from "./checker.ts";
@@ -30,7 +30,8 @@ export class LockDeadlocks implements Checker {
   readonly #present = new Map<number, Map<string, Edge>>();
   /** By owner that waits. */
   readonly #edges = new Map<string, Edge[]>();
-  readonly #victims = new Set<string>();
+  /** Circles that had their victim, by their waiters. */
+  readonly #broken = new Set<string>();
   /** Since when there has been a cycle at each look. */
   #cycleSinceMs: number | null = null;
 
@@ -46,30 +47,30 @@ export class LockDeadlocks implements Checker {
   }
 
   /** A victim was refused; told before it has left its queue. */
-  refused({ group, cycle, place }: Refused, nowMs: number): void {
+  refused({ group, cycle }: Refused, nowMs: number): void {
     const model = this.#models()[group];
     if (model !== undefined) this.#update(group, model, nowMs);
-    const links = cycle.slice(0, -1).map((owner, index) => {
-      const holder = cycle[index + 1] ?? "";
-      return (this.#edges.get(owner) ?? []).filter(
-        (edge) => edge.holder === holder && !this.#victims.has(edge.waiter),
+    const links = cycle
+      .slice(0, -1)
+      .map((owner, index) =>
+        (this.#edges.get(owner) ?? []).filter(({ holder }) => holder === cycle[index + 1]),
       );
-    });
     const moments = links.flat().map(({ fromMs }) => fromMs);
-    const isCycle = moments.some((ms) =>
-      links.every((edges) => edges.some(({ fromMs, untilMs }) => fromMs <= ms && ms <= untilMs)),
-    );
-    if (!isCycle) {
-      const known = links.map(
-        (edges, index) =>
-          `${cycle[index] ?? ""}: ${edges.map(({ fromMs, untilMs }) => `${fromMs}-${untilMs}`).join()}`,
-      );
+    const circles = moments
+      .map((ms) => links.map((edges) => edges.find((edge) => isThere(edge, ms))?.waiter))
+      .filter((waiters) => !waiters.includes(undefined))
+      .map((waiters) => waiters.sort().join(" "));
+    if (circles.length === 0) {
       throw new Violation(
         this.name,
-        `${cycle.join(" -> ")} is refused at ${nowMs} ms, but at no moment did they all wait for one another (${known.join("; ")})`,
+        `${cycle.join(" -> ")} is refused, but at no moment did they all wait for one another`,
       );
     }
-    this.#victims.add(`${group}/${place}`);
+    const fresh = circles.find((circle) => !this.#broken.has(circle));
+    if (fresh === undefined) {
+      throw new Violation(this.name, `${cycle.join(" -> ")} is refused, the second of one circle`);
+    }
+    this.#broken.add(fresh);
   }
 
   /** Called now and then after healing. */
@@ -130,4 +131,8 @@ export class LockDeadlocks implements Checker {
     }
     return null;
   }
+}
+
+function isThere({ fromMs, untilMs }: Edge, ms: number): boolean {
+  return fromMs <= ms && ms <= untilMs;
 }

@@ -31,7 +31,6 @@ export interface Refused {
   readonly group: GroupId;
   /** The victim first and last. */
   readonly cycle: readonly string[];
-  readonly place: number;
 }
 
 interface Facts {
@@ -180,7 +179,7 @@ export class LockQueue implements Checker {
     if (waiter === undefined) {
       throw this.#violation(step, `${text}: nobody of that name waits and is told`);
     }
-    this.#onRefused({ group: step.group, cycle, place: waiter.place }, step.nowMs);
+    this.#onRefused({ group: step.group, cycle }, step.nowMs);
     model.refuse(waiter);
   }
 
