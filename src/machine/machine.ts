@@ -39,6 +39,8 @@ import type {
   SessionView,
 } from "./locks/lock-event.ts";
 import { LockRestore } from "./locks/lock-restore.ts";
+import type { OwnerVisitor, WaiterVisitor } from "./locks/wait-parties.ts";
+import { visitFronts, visitWaiting } from "./locks/wait-parties.ts";
 import { digestLocks, markOfRecord, toRecordRow } from "./locks/lock-rows.ts";
 import { settle } from "./locks/settle.ts";
 import type { EvalOperation, Operation, ScriptLoadOperation } from "./operation.ts";
@@ -162,6 +164,16 @@ export class Machine {
   /** How many requests wait for a lock. */
   get waiterCount(): number {
     return this.#keyspace.locks.waiters.size;
+  }
+
+  /** Who is in front at the locks that others wait for, see `wait-parties.ts`. */
+  visitFronts(visit: OwnerVisitor): void {
+    visitFronts(this.#keyspace.locks, visit);
+  }
+
+  /** Who waits, see `wait-parties.ts`. */
+  visitWaiting(visit: WaiterVisitor): void {
+    visitWaiting(this.#keyspace.locks, visit);
   }
 
   /** To how many sessions something here belongs. */

@@ -3,6 +3,7 @@
  * cycle.
  *
  *     leader of group 0, every 250 ms while somebody waits
+ *        0. owners who may be in a circle, see `wait-suspects.ts`: mostly there are none
  *        1. the edges of all groups, as this node has applied them: cycles, perhaps long gone
  *        2. the edges of those waiters, read from each group's leader: what is left of the cycles, of
  *           the same waiters behind the same grants
@@ -29,6 +30,7 @@ import type { GroupReplica } from "./group-replica.ts";
 import type { WriteOperation } from "./lock-chores.ts";
 import type { GroupEdge, WaitCycle } from "./wait-graph.ts";
 import { findCycles, ownersOf } from "./wait-graph.ts";
+import { maybeInCircle } from "./wait-suspects.ts";
 
 /** How often a leader looks: four looks within the second in which a deadlock is to be found. */
 export const DEADLOCK_LOOK_MS: Millis = 250;
@@ -76,6 +78,7 @@ export class Deadlocks {
     if (this.#groups[0]?.leads !== true || this.#open > 0) return;
     if ((tick - this.#lookedTick) * timings.tickMs < DEADLOCK_LOOK_MS) return;
     this.#lookedTick = tick;
+    if (!maybeInCircle(this.#groups.map(({ machine }) => machine))) return;
     const edges: GroupEdge[] = [];
     for (const { id, machine } of this.#groups) {
       if (machine.waiterCount === 0) continue;
