@@ -306,7 +306,7 @@ const VECTORS: readonly (readonly [string, unknown])[] = [
   ["lock.list held held", SYNTAX],
   ["lock.list match", SYNTAX],
   ["lock.list 0", SYNTAX],
-  ["lock.list count 0", bounds("COUNT", 1, 10_000)],
+  ["lock.list count 0", bounds("COUNT", 1, 1_000)],
   ["lock.list cursor x", "ERR invalid cursor"],
   ["lock.list cursor 8", ["0", []]],
   // LOCK.SETOPTIONS
