@@ -248,7 +248,7 @@ async function listingRows({ system, directory, short, progress }: LocksRun): Pr
     system,
     directory,
     locks: short ? LISTED_SHORT : LISTED,
-    counts: short ? [1_000] : [100, 10_000],
+    counts: short ? [1_000] : [100, 1_000],
     aloneMs: short ? SHORT_MS : MEASURE_MS,
     progress,
   });

@@ -90,6 +90,11 @@ export class MachineQueue {
     return this.#machine.waiterCount;
   }
 
+  /** Lets go of what only this measurement keeps; the queue cannot be measured any more. */
+  forgetNumbers(): void {
+    this.#waiting = [];
+  }
+
   /** Turns until the time is over, one at least. */
   measure(forMs: number): MachineQueueFigures {
     const times = { enqueue: [] as number[], cancel: [] as number[], grant: [] as number[] };
@@ -174,6 +179,7 @@ export function weighWaiters(waiters: number): number | null {
   collect();
   const before = process.memoryUsage().heapUsed;
   const queue = new MachineQueue(waiters);
+  queue.forgetNumbers();
   collect();
   return (process.memoryUsage().heapUsed - before) / queue.waiters;
 }
