@@ -107,7 +107,8 @@ export class Keyspace implements LockHost {
     if (item === undefined) return null;
     if (this.#reading) return item;
     if (isDue(item, this.nowMs)) {
-      this.expire(item);
+      if (this.locks.endsWithSession(item)) this.remove(item, "lost");
+      else this.expire(item);
       return null;
     }
     const lock = lockOf(item);

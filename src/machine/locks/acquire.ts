@@ -130,6 +130,7 @@ function ticketPart({ db, key, owner }: LockAcquireOperation, grant: Grant, tick
 function claim(keyspace: Keyspace, asked: Asked, keys: readonly string[]): Reply {
   const { locks } = keyspace;
   const { db, owner, mode, waitMs } = asked;
+  const terms = termsOf(asked);
   const isAsync = asked.kind === "lock-acquire" && asked.async;
   const [first = ""] = keys;
   const upgrade = asked.kind === "lock-acquire" && mode === "exclusive" && reads(keyspace, asked);
@@ -141,10 +142,10 @@ function claim(keyspace: Keyspace, asked: Asked, keys: readonly string[]): Reply
   });
   const old = earlier(locks.find(db, first), asked, keys);
   if (isFree) {
-    const refusal = grantRefusal(keyspace, asked, keys);
+    const refusal = grantRefusal(keyspace, terms, keys);
     if (refusal !== null) return refusal;
     if (old !== null) dismiss(keyspace, old, null, "cancelled");
-    return grantNow(keyspace, asked, keys);
+    return grantNow(keyspace, terms, keys);
   }
   if (waitMs === 0 && !isAsync) {
     const full = keys.some((key) => (locks.find(db, key)?.crowd?.size ?? 0) >= LOCK_HOLDERS_MAX);
@@ -156,7 +157,7 @@ function claim(keyspace: Keyspace, asked: Asked, keys: readonly string[]): Reply
       return deadlock([owner, rival.owner, owner]);
     }
   }
-  return wait(keyspace, asked, keys, { old, upgrade });
+  return wait(keyspace, terms, keys, { old, upgrade });
 }
 
 /** Whether the owner is one of those who read the lock. */
@@ -180,12 +181,11 @@ function earlier(lock: Lock | null, asked: Asked, keys: readonly string[]): Wait
 
 function grantRefusal(
   keyspace: Keyspace,
-  asked: Asked,
+  asked: Asked & Terms,
   keys: readonly string[],
 ): ErrorReply | null {
-  const terms = termsOf(asked);
   const valueLength = asked.mode === "exclusive" ? asked.owner.length : 0;
-  const holderBytes = keyspace.locks.grantBytes(terms);
+  const holderBytes = keyspace.locks.grantBytes(asked);
   let promised = 0;
   for (const key of keys) {
     const item = keyspace.lookup(asked.db, key);
@@ -205,19 +205,18 @@ function termsOf(asked: Asked): Asked & Terms {
   return { ...asked, provisional: all && asked.provisional, all };
 }
 
-function grantNow(keyspace: Keyspace, asked: Asked, keys: readonly string[]): Reply {
+function grantNow(keyspace: Keyspace, asked: Asked & Terms, keys: readonly string[]): Reply {
   const { locks } = keyspace;
   const { db } = asked;
-  const terms = termsOf(asked);
   noteLimit(keyspace, asked, keys);
-  if (asked.bind || terms.provisional) locks.meet(asked);
+  if (asked.bind || asked.provisional) locks.meet(asked);
   if (asked.kind === "lock-acquire-all") {
     return grantsReply(
       keyspace,
-      keys.map((key) => hold(keyspace, db, key, terms)),
+      keys.map((key) => hold(keyspace, db, key, asked)),
     );
   }
-  const grant = hold(keyspace, db, asked.key, terms);
+  const grant = hold(keyspace, db, asked.key, asked);
   if (!asked.async || grant.holder === null) return grantReply(keyspace, grant);
   const ticket = locks.takeNumber();
   const part = ticketPart(asked, grant, ticket);
@@ -227,7 +226,7 @@ function grantNow(keyspace: Keyspace, asked: Asked, keys: readonly string[]): Re
 }
 
 /** The first who counts permits says how many there are. */
-function noteLimit(keyspace: Keyspace, asked: Asked, keys: readonly string[]): void {
+function noteLimit(keyspace: Keyspace, asked: Asked & Terms, keys: readonly string[]): void {
   if (asked.mode !== "permits") return;
   for (const key of keys) {
     const lock = keyspace.locks.lockFor(asked.db, key);
@@ -239,13 +238,12 @@ function noteLimit(keyspace: Keyspace, asked: Asked, keys: readonly string[]): v
 
 function wait(
   keyspace: Keyspace,
-  asked: Asked,
+  asked: Asked & Terms,
   keys: readonly string[],
   { old, upgrade }: { readonly old: Waiter | null; readonly upgrade: boolean },
 ): Reply {
   const { locks, nowMs } = keyspace;
   const { db } = asked;
-  const terms = termsOf(asked);
   for (const key of old === null ? keys : []) {
     const lock = locks.find(db, key);
     const option = lock?.options.maxWaiters ?? 0;
@@ -253,7 +251,7 @@ function wait(
     if ((lock?.queue?.size ?? 0) >= most) return queueFull(most);
   }
   const freed = old === null ? 0 : locks.waiterBytes(keys, old);
-  const full = keyspace.growthRefusal(locks.waiterBytes(keys, terms) - freed);
+  const full = keyspace.growthRefusal(locks.waiterBytes(keys, asked) - freed);
   if (full !== null) return full;
   const tooLong = keyspace.keyRefusal(keys);
   if (tooLong !== null) return tooLong;
@@ -265,7 +263,7 @@ function wait(
   const { owner, session, request, address } = asked;
   const waiter = locks.enqueue(
     keys.map((key) => locks.lockFor(db, key)),
-    { ...terms, async: isAsync, claimMs: single?.claimMs ?? 0 },
+    { ...asked, async: isAsync, claimMs: single?.claimMs ?? 0 },
     {
       place: old?.place ?? 0,
       arrivedMs: old?.arrivedMs ?? nowMs,

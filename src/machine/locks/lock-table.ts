@@ -296,18 +296,32 @@ export class LockTable {
     return deadlineMs !== 0 && this.#host.nowMs > deadlineMs;
   }
 
-  /** Ends what is due of a lock that is touched. Afterwards its item may be gone. */
+  /** Ends what is due of a lock that is touched, in order of time. Afterwards its item may be gone. */
   refresh(lock: Lock): void {
     if (!this.isBehind) return;
     const { extras, crowd, item } = lock;
     if (crowd !== null) {
-      for (const holder of inOrder(crowd)) {
-        if (this.#isPast(holder.deadlineMs)) this.endHolder(holder, "expired");
-        else if (this.#isPast(holder.boundTo?.deadlineMs ?? 0)) this.endHolder(holder, "lost");
+      const due = inOrder(crowd)
+        .map((holder) => ({ holder, endsMs: this.#endOf(holder) }))
+        .filter(({ endsMs }) => this.#isPast(endsMs))
+        .sort((a, b) => a.endsMs - b.endsMs);
+      for (const { holder, endsMs } of due) {
+        this.endHolder(holder, holder.boundTo?.deadlineMs === endsMs ? "lost" : "expired");
       }
     } else if (extras !== null && item !== null && this.#isPast(extras.boundTo?.deadlineMs ?? 0)) {
       this.#host.remove(item, "lost");
     }
+  }
+
+  /** When a holder that shares its lock ends, by its lease or with its session. */
+  #endOf({ deadlineMs, boundTo }: Holder): Millis {
+    return earlier(deadlineMs, boundTo?.deadlineMs ?? 0);
+  }
+
+  /** Whether the session of an item's holder ends no later than its lease does. */
+  endsWithSession(item: Item): boolean {
+    const endsMs = lockOf(item)?.extras?.boundTo?.deadlineMs ?? 0;
+    return endsMs !== 0 && endsMs <= item.deadlineMs;
   }
 
   // --- items ---

@@ -4,7 +4,7 @@ import type { Keyspace } from "../keyspace/keyspace.ts";
 import type { Grant } from "./grant.ts";
 import { grantOf, remainingOf, tokenOf } from "./grant.ts";
 import type { LockTicketOperation } from "./lock-operation.ts";
-import type { Ticket, Waiter } from "./lock-records.ts";
+import type { Holder, Ticket, Waiter } from "./lock-records.ts";
 import { lockOf } from "./lock-table.ts";
 import { formatToken } from "./lock-token.ts";
 import { dismiss } from "./waiting.ts";
@@ -28,24 +28,44 @@ export function ticket(keyspace: Keyspace, operation: LockTicketOperation): Repl
   return shown(keyspace, found);
 }
 
+/** What was granted is claimed, or given back before it was. */
 function endClaim(keyspace: Keyspace, found: Ticket, kind: LockTicketOperation["kind"]): void {
-  const { locks, nowMs } = keyspace;
-  const grant = grantOfTicket(keyspace, found);
+  // A lease or a session that is over takes the ticket along.
+  keyspace.lookup(found.db, found.key);
   if (found.state !== "granted") return;
-  const holder = grant?.holder ?? null;
-  const isOver = nowMs > found.deadlineMs;
-  const isClaim = kind === "lock-ticket" && !isOver;
-  if (holder?.ticket === found) {
-    locks.changeHolder(holder);
-    holder.ticket = null;
+  if (keyspace.nowMs > found.deadlineMs) endUnclaimed(keyspace, found);
+  else if (kind === "lock-cancel") giveUp(keyspace, found, "cancelled");
+  else {
+    const holder = holderOf(keyspace, found);
+    if (holder !== null) letGo(keyspace, holder);
+    keyspace.locks.endTicket(found, "claimed");
   }
-  locks.endTicket(found, isClaim ? "claimed" : isOver ? "lost" : "cancelled");
-  if (holder !== null && !isClaim) locks.endHolder(holder, "released");
 }
 
 /** A grant that nobody has claimed in time is given back. */
 export function endUnclaimed(keyspace: Keyspace, found: Ticket): void {
-  endClaim(keyspace, found, "lock-cancel");
+  giveUp(keyspace, found, "lost");
+}
+
+function giveUp(keyspace: Keyspace, found: Ticket, state: "lost" | "cancelled"): void {
+  const holder = holderOf(keyspace, found);
+  if (holder !== null) letGo(keyspace, holder);
+  keyspace.locks.endTicket(found, state);
+  if (holder !== null) keyspace.locks.endHolder(holder, "released");
+}
+
+/** The ticket has nothing to do with the holder any more. */
+function letGo(keyspace: Keyspace, holder: Holder): void {
+  keyspace.locks.changeHolder(holder);
+  holder.ticket = null;
+}
+
+/** The holder that has the ticket. */
+function holderOf({ locks }: Keyspace, found: Ticket): Holder | null {
+  const lock = locks.find(found.db, found.key);
+  if (lock === null) return null;
+  const holder = lock.mode === "exclusive" ? lock.extras : lock.crowd?.get(found.owner);
+  return holder?.ticket === found ? holder : null;
 }
 
 /** What the ticket was granted, as long as it is held. */
