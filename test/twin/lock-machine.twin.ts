@@ -16,6 +16,8 @@ import type {
   TicketState,
   TwinEvent,
   TwinHolder,
+  TwinLock,
+  TwinNote,
   TwinKey,
   TwinOutcome,
   TwinSession,
@@ -171,7 +173,6 @@ export class LockMachineTwin {
       const permits =
         key?.mode === "permits" || queue.some(({ claim }) => claim.mode === "permits");
       if (!permits) lock.limit = 0;
-      if (key === undefined) lock.revoke = null;
       if (lock.lastBreak !== null && this.#store.nowMs > lock.lastBreak.atMs + BREAK_KEPT_MS) {
         lock.lastBreak = null;
       }
@@ -706,11 +707,36 @@ export class LockMachineTwin {
     const delayed = this.#store.isDelayed(db, name)
       ? (lock?.delayUntilMs ?? 0) - this.#store.nowMs
       : 0;
-    if (key === undefined && queue.length === 0 && delayed === 0) return { kind: "anything" };
+    const options = this.#getOptions({ db, key: name });
+    const hasOptions = lock !== undefined && hasAny(lock);
+    const says = key !== undefined || queue.length > 0 || this.#isDelayedAt(db, name) || hasOptions;
+    if (!says && !lock?.lastBreak) return null;
     return {
       kind: "map",
-      fields: { holders, waiters: queue.length, "delay-ms": delayed },
+      fields: {
+        mode: key?.mode ?? queue[0]?.claim.mode ?? "free",
+        limit: this.#store.limitOf(db, name),
+        holders,
+        waiters: queue.length,
+        "delay-ms": delayed,
+        // Who comes right after those who were asked to let go still sees that of the machine.
+        revoke: lock?.revoke ? this.#note(lock.revoke) : { kind: "anything" },
+        "last-break": this.#note(lock?.lastBreak ?? null),
+        options,
+      },
     };
+  }
+
+  /** A read may be of a later time than the last entry, which alone ends a delay. */
+  #isDelayedAt(db: number, name: string): boolean {
+    const until = this.#store.lockOf(db, name)?.delayUntilMs ?? 0;
+    return until !== 0 && this.#appliedMs <= until;
+  }
+
+  #note(note: TwinNote | null): Expected {
+    if (note === null) return null;
+    const { reason, by, atMs } = note;
+    return { kind: "map", fields: { reason, by, "ago-ms": this.#store.nowMs - atMs } };
   }
 
   #queueReply({ db, key, count }: Of<"lock-queue">): Expected {
@@ -931,4 +957,8 @@ export class LockMachineTwin {
 
 function token(holder: TwinHolder): Expected {
   return { kind: "token", token: holder.token };
+}
+
+function hasAny({ limitOption, policy, maxTtlMs, delayMs, maxWaiters }: TwinLock): boolean {
+  return policy !== "fifo" || [limitOption, maxTtlMs, delayMs, maxWaiters].some((one) => one !== 0);
 }
