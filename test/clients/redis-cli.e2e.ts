@@ -215,7 +215,7 @@ suite(
       session(async (_, { port }) => {
         await onTerminal(["-p", port], "dumb", async ({ type, shows, ended }) => {
           type("help lock.token\nhelp set\nSET lock me NX PX 30000\nSET lock you NX\n");
-          await shows("Returns the fencing token of a lock as a decimal string");
+          await shows("Returns the newest fencing token of a lock as a decimal string");
           await shows("key value [NX|XX|IFEQ ifeq-value|");
           await shows(/127\.0\.0\.1:\d+> OK\r/);
           await shows(/127\.0\.0\.1:\d+> \(nil\)\r/);
