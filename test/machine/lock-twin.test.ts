@@ -70,6 +70,7 @@ suite(
       for (let seed = SEED; ; seed += 1) {
         runSeed(seed, true);
         if (totals.operations >= OPERATIONS) break;
+        console.log(`seed ${seed} is done, ${totals.operations} operations`);
       }
 
       console.log(`summary: seed ${SEED}, ${show(totals)}`);
