@@ -350,7 +350,6 @@ export class LockMachineTwin {
   /** Exclusive becomes shared, with the token it has. */
   #downgrade(operation: Of<"lock-acquire">, key: TwinKey, own: TwinHolder): Expected {
     key.mode = "shared";
-    own.row = this.#store.nextRow();
     own.request = 0;
     own.deadlineMs = this.#leaseEnd(operation, key.key);
     own.session = operation.session;
@@ -360,6 +359,7 @@ export class LockMachineTwin {
     own.bound = operation.bind || own.provisional;
     own.boundWhenConfirmed = operation.bind;
     if (own.bound) this.#meet(operation);
+    own.row = this.#store.nextRow();
     return operation.async
       ? this.#ticketFor(operation, own)
       : this.#grantReply({ all: false, keys: [key.key] }, [own]);
