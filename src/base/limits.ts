@@ -365,16 +365,10 @@ export const LOCK_HOLDER_OVERHEAD_BYTES = 320;
 /** What a lock is counted with that has waiters, several holders, options, a delay, or a notice. */
 export const LOCK_RECORD_OVERHEAD_BYTES = 384;
 
-/**
- * What a waiter is counted with beside its strings and the places that it will take as a holder, which
- * are counted while it waits: so its turn is never refused for want of memory.
- */
-export const LOCK_WAITER_OVERHEAD_BYTES = 512;
-
 /** What a session is counted with beside its id. */
 export const LOCK_SESSION_OVERHEAD_BYTES = 256;
 
-/** What a ticket is counted with beside its strings. */
+/** What a ticket is counted with beside its strings; a waiter is counted with one, and as a holder. */
 export const LOCK_TICKET_OVERHEAD_BYTES = 256;
 
 /** Waiters that LOCK.QUEUE answers where the client does not say how many. */
@@ -386,11 +380,15 @@ export const LOCK_QUEUE_COUNT_MAX = 10_000;
 /** Locks that one LOCK.LIST looks at where the client does not say how many. */
 export const LOCK_LIST_COUNT_DEFAULT = 100;
 
+/** The highest COUNT of LOCK.LIST. */
+export const LOCK_LIST_COUNT_MAX = 10_000;
+
 /**
- * The most locks that one LOCK.LIST looks at: some milliseconds in which others wait. With ten times as
- * many, and more than fifty fields each, others were held up for a tenth of a second.
+ * Locks that one LOCK.LIST looks at, whatever its COUNT, as COUNT of SCAN is a wish too: each is answered
+ * with more than fifty fields, and others wait meanwhile, some three milliseconds. With 10,000 they
+ * waited for a tenth of a second and more.
  */
-export const LOCK_LIST_COUNT_MAX = 1_000;
+export const LOCK_LIST_LOOKED_MAX = 250;
 
 /**
  * Requests for locks of the clients of one node that wait for their turn; past it clients are told to

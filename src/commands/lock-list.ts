@@ -1,5 +1,9 @@
 /** LOCK.LIST: the locks of all groups, some at a time. */
-import { LOCK_LIST_COUNT_DEFAULT, LOCK_LIST_COUNT_MAX } from "../base/limits.ts";
+import {
+  LOCK_LIST_COUNT_DEFAULT,
+  LOCK_LIST_COUNT_MAX,
+  LOCK_LIST_LOOKED_MAX,
+} from "../base/limits.ts";
 import type { ErrorReply } from "../base/reply.ts";
 import type { LockListOperation } from "../machine/locks/lock-operation.ts";
 import type { CommandSpec, Plan } from "./contract.ts";
@@ -37,7 +41,7 @@ function parseList(
     kind: "lock-list",
     db,
     cursor: 0,
-    count,
+    count: Math.min(count, LOCK_LIST_LOOKED_MAX),
     match: match === "*" ? null : match,
     owner: given.get("owner") ?? null,
     which: given.has("held") ? "held" : given.has("queued") ? "queued" : "all",
