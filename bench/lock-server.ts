@@ -42,8 +42,11 @@ export interface LockSystem {
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 
-/** One Paxlock node as `npm start` runs it. `nodeArguments` go to Node itself. */
-export function paxlockSystem(nodeArguments: readonly string[] = []): LockSystem {
+/** One Paxlock node as `npm start` runs it. `nodeArguments` go to Node itself, `options` to Paxlock. */
+export function paxlockSystem(
+  nodeArguments: readonly string[] = [],
+  options: readonly string[] = [],
+): LockSystem {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("PAXLOCK_"));
   return {
     id: "paxlock",
@@ -54,6 +57,7 @@ export function paxlockSystem(nodeArguments: readonly string[] = []): LockSystem
         ...nodeArguments,
         join(root, "dist", "cli", "main.js"),
         ...["serve", "--port", String(port), "--dir", directory, "--log-level", "warn"],
+        ...options,
       ],
       env: Object.fromEntries(inherited),
     }),

@@ -134,9 +134,12 @@ while (clients.length < order.clients) {
 }
 // At random times, so that the clients of a lock stand in its queue whatever their node.
 for (const client of clients) {
-  setTimeout(() => {
-    client.ask();
-  }, Math.random() * (order.warmUpMs / 2));
+  setTimeout(
+    () => {
+      client.ask();
+    },
+    Math.random() * (order.warmUpMs / 2),
+  );
 }
 await sleep(order.warmUpMs);
 

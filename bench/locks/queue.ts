@@ -131,7 +131,7 @@ class LongQueue {
     const owners = Array.from({ length: count }, (_, index) => uniqueOwner(this.#made + index));
     this.#made += count;
     const { answers, micros } = await this.#timed(
-      owners.map((owner) => ["LOCK.ACQUIRE", KEY, owner, LEASE_MS, "ASYNC"]),
+      owners.map((owner) => ["LOCK.ACQUIRE", KEY, owner, LEASE_MS, "ASYNC", "CLAIM", LEASE_MS]),
     );
     answers.forEach((ticket, index) => {
       if (typeof ticket !== "string") throw new Error(`no ticket, but ${String(ticket)}`);
