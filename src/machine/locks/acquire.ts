@@ -1,5 +1,11 @@
 /** LOCK.ACQUIRE and LOCK.ACQUIREALL: granted at once, refused, or put in line. */
-import { LOCK_HOLDERS_MAX, LOCK_HOLDS_MAX, LOCK_WAITERS_MAX } from "../../base/limits.ts";
+import {
+  LOCK_HOLDER_OVERHEAD_BYTES,
+  LOCK_HOLDERS_MAX,
+  LOCK_HOLDS_MAX,
+  LOCK_TICKET_OVERHEAD_BYTES,
+  LOCK_WAITERS_MAX,
+} from "../../base/limits.ts";
 import type { ErrorReply, Reply } from "../../base/reply.ts";
 import { errorReply, status } from "../../base/reply.ts";
 import {
@@ -59,13 +65,14 @@ export function acquire(keyspace: Keyspace, operation: LockAcquireOperation): Re
       if (operation.reentrant && (holder?.holds ?? 1) >= LOCK_HOLDS_MAX) {
         return tooManyHolds(LOCK_HOLDS_MAX);
       }
-      return answerHeld(keyspace, operation, holdAgain(keyspace, own, terms));
+      const growth = heldBytes(operation, operation.reentrant && holder === null);
+      const full = keyspace.growthRefusal(growth);
+      return full ?? answerHeld(keyspace, operation, holdAgain(keyspace, own, terms));
     }
     if (holder !== null && holder.holds !== 1) return modeOfSeveralHolds(holder.holds);
     if (mode === "shared") {
-      const full = keyspace.growthRefusal(
-        holder === null ? keyspace.locks.holderBytes("shared", terms) : operation.data.length,
-      );
+      const growth = heldBytes(operation, true) + keyspace.locks.grantBytes(terms);
+      const full = keyspace.growthRefusal(growth);
       return full ?? answerHeld(keyspace, operation, downgrade(keyspace, own, terms));
     }
   }
@@ -109,6 +116,12 @@ function refusalOf(lock: Lock | null, asked: Asked, isHeld: boolean): ErrorReply
   if (waits !== null && (waits === "permits") !== counts) return modeDiffers(waits, mode);
   const known = limitOf(lock);
   return counts && known !== 0 && known !== limit ? limitDiffers(known, limit) : null;
+}
+
+/** The most that a request adds whose owner holds the lock already. */
+function heldBytes({ key, owner, async }: LockAcquireOperation, isNoted: boolean): number {
+  const ticket = async ? LOCK_TICKET_OVERHEAD_BYTES + key.length + owner.length : 0;
+  return ticket + (isNoted ? LOCK_HOLDER_OVERHEAD_BYTES : 0);
 }
 
 /** Answers a request for what its owner has already. */
@@ -186,7 +199,8 @@ function grantRefusal(
 ): ErrorReply | null {
   const valueLength = asked.mode === "exclusive" ? asked.owner.length : 0;
   const holderBytes = keyspace.locks.grantBytes(asked);
-  let promised = 0;
+  const isAsync = asked.kind === "lock-acquire" && asked.async;
+  let promised = isAsync ? heldBytes(asked, false) : 0;
   for (const key of keys) {
     const item = keyspace.lookup(asked.db, key);
     const more = promised + holderBytes + key.length;
@@ -251,7 +265,7 @@ function wait(
     if ((lock?.queue?.size ?? 0) >= most) return queueFull(most);
   }
   const freed = old === null ? 0 : locks.waiterBytes(keys, old);
-  const full = keyspace.growthRefusal(locks.waiterBytes(keys, asked) - freed);
+  const full = keyspace.growthRefusal(locks.queuedBytes(keys, asked) - freed);
   if (full !== null) return full;
   const tooLong = keyspace.keyRefusal(keys);
   if (tooLong !== null) return tooLong;

@@ -20,7 +20,6 @@ import {
   LOCK_TICKET_KEPT_MS,
   LOCK_TICKET_OVERHEAD_BYTES,
   LOCK_TICKETS_KEPT_MAX,
-  LOCK_WAITER_OVERHEAD_BYTES,
 } from "../../base/limits.ts";
 import type { Reply } from "../../base/reply.ts";
 import { SortedList } from "../../base/sorted-list.ts";
@@ -73,6 +72,9 @@ export interface HolderView {
   /** What LOCK.ACQUIRE knows; null for a holder by SET. */
   readonly holder: Holder | null;
 }
+
+/** Terms of who may have a ticket. */
+type Queueing = Terms & { readonly async?: boolean };
 
 const NOBODY: readonly GrantedKey[] = [];
 
@@ -672,26 +674,36 @@ export class LockTable {
 
   // --- waiters ---
 
-  /** What a waiter adds to the bytes of the state, the places it will take as a holder included. */
-  waiterBytes(keys: readonly { readonly length: number }[], terms: Terms): number {
-    let bytes = LOCK_WAITER_OVERHEAD_BYTES + terms.owner.length;
-    bytes += LOCK_SESSION_OVERHEAD_BYTES + terms.session.length;
-    for (const { length } of keys) bytes += this.#placeBytes(length, terms);
+  /**
+   * What a waiter adds to the bytes of the state: what it will take as a holder, so that its turn is
+   * never refused for want of room. That is more than it takes while it waits.
+   */
+  waiterBytes(keys: readonly { readonly length: number }[], terms: Queueing): number {
+    const { owner } = terms;
+    const holder = this.holderBytes(terms.mode, terms);
+    let bytes = 0;
+    for (const { length } of keys) {
+      bytes += bytesOf(length, owner.length) + holder;
+      if (terms.async === true) bytes += LOCK_TICKET_OVERHEAD_BYTES + length + owner.length;
+    }
     return bytes;
   }
 
-  /** What a waiter will take as a holder: the item with its owner, the notes to it, the lock's row. */
-  #placeBytes(keyLength: number, terms: Terms): number {
-    const item = bytesOf(keyLength, terms.owner.length);
-    return item + this.holderBytes(terms.mode, terms) + LOCK_RECORD_OVERHEAD_BYTES + keyLength;
+  /** The most that a new waiter adds: itself, its session, and the rows of its locks. */
+  queuedBytes(keys: readonly { readonly length: number }[], terms: Queueing): number {
+    let bytes = this.waiterBytes(keys, terms);
+    bytes += LOCK_SESSION_OVERHEAD_BYTES + terms.session.length;
+    for (const { length } of keys) bytes += LOCK_RECORD_OVERHEAD_BYTES + length;
+    return bytes;
   }
 
   #bytesOfWaiter(waiter: Waiter): number {
     const { lock, others } = waiter;
-    let bytes = this.waiterBytes([lock.key], waiter);
-    if (others === null) return bytes;
-    for (const { key } of others) bytes += this.#placeBytes(key.length, waiter);
-    return bytes;
+    if (others === null) return this.waiterBytes([lock.key], waiter);
+    return this.waiterBytes(
+      locksOf(waiter).map(({ key }) => key),
+      waiter,
+    );
   }
 
   /** Puts a waiter into the queues of its locks; a place of 0 is behind all others. */

@@ -94,7 +94,8 @@ export function setOptions(keyspace: Keyspace, operation: LockSetOptionsOperatio
   const { locks } = keyspace;
   const { db, key } = operation;
   keyspace.lookup(db, key);
-  if (locks.find(db, key) === null) {
+  const known = locks.find(db, key);
+  if (known === null || known.row === 0) {
     const refusal =
       keyspace.keyRefusal([key]) ?? keyspace.growthRefusal(LOCK_RECORD_OVERHEAD_BYTES + key.length);
     if (refusal !== null) return refusal;
@@ -121,15 +122,15 @@ export function breakLock(keyspace: Keyspace, operation: LockBreakOperation): Re
   const holders = lockOf(item)?.crowd;
   const count = holders?.size ?? 1;
   const isBreak = operation.kind === "lock-break";
-  // A lock that is taken away makes room for the note about it, but for a long reason.
   const growth = LOCK_RECORD_OVERHEAD_BYTES + key.length + reason.length + address.length;
-  const refusal = isBreak ? null : keyspace.growthRefusal(growth);
-  if (refusal !== null) return refusal;
+  const refusal = keyspace.growthRefusal(growth);
+  if (refusal !== null && !isBreak) return refusal;
   const lock = locks.lockFor(db, key);
   locks.change(lock);
   const notice = { reason, address, atMs: keyspace.nowMs };
   if (isBreak) {
-    lock.lastBreak = notice;
+    // To free a lock is never refused; where there is no room for the note, it is all that is missing.
+    if (refusal === null) lock.lastBreak = notice;
     keyspace.remove(item, "broken", reason);
     return count;
   }

@@ -1,5 +1,6 @@
 /** What time ends: leases, delays, notices; in one order, a bounded number of them with an entry. */
 import * as assert from "uvu/assert";
+import type { Reply } from "../../../src/base/reply.ts";
 import { suite } from "../../support/suite.ts";
 import { get, lock, many, set } from "../machine-fixture.ts";
 import { asking, ending, field, LockRig, permits, SHARED, WAIT, withOptions } from "./lock-rig.ts";
@@ -116,8 +117,8 @@ suite("machine/locks/ends", (test) => {
     rig.pass(6);
 
     assert.is(rig.who("k"), "a < b");
-    const [holder] = rig.info("k", "holders") as readonly never[];
-    assert.is(field(holder ?? null, "remaining-ms"), 0);
+    const [holder = null] = rig.info("k", "holders") as readonly Reply[];
+    assert.is(field(holder, "remaining-ms"), 0);
   });
 
   test("LOCK.BREAK frees the lock for the next one, and is shown for an hour [L11]", () => {

@@ -13,8 +13,11 @@ import { Rig } from "../machine-fixture.ts";
 export const SHARED = { mode: "shared" } as const;
 export const WAIT = { waitMs: 10_000 } as const;
 
-export function permits(count: number, limit: number) {
-  return { mode: "permits", permits: count, limit } as const;
+export function permits(
+  count: number,
+  limit: number,
+): Pick<LockAcquireOperation, "mode" | "permits" | "limit"> {
+  return { mode: "permits", permits: count, limit };
 }
 
 let requests = 0;
