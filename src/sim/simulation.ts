@@ -24,6 +24,7 @@ import { Linearizable } from "./checkers/linearizable.ts";
 import { Memory } from "./checkers/memory.ts";
 import { LockAnswers } from "./checkers/lock-answers.ts";
 import { LockDeadlocks } from "./checkers/lock-deadlocks.ts";
+import { LockDelivered } from "./checkers/lock-delivered.ts";
 import { LockList } from "./checkers/lock-list.ts";
 import type { LockModel } from "./checkers/lock-model.ts";
 import { LockQueue } from "./checkers/lock-queue.ts";
@@ -163,6 +164,7 @@ export class Simulation implements World, FaultyWorld {
       this.#lockQueue,
       this.#lockDeadlocks,
       new LockList(models),
+      new LockDelivered(models),
       new LockTold(swarm.driftPpm),
       this.#lockAnswers,
     ];

@@ -22,9 +22,9 @@ export class LockList implements Checker {
     const model = this.#models()[group];
     if (model === undefined) return;
     for (const key of model.touched) {
-      const stays = model.holders.has(key) || model.queue(key).length > 0;
-      if (!stays) this.#sinceMs.delete(key);
-      else if (!this.#sinceMs.has(key)) this.#sinceMs.set(key, nowMs);
+      if (model.freed.has(key)) this.#sinceMs.delete(key);
+      const isThere = model.holders.has(key) || model.queue(key).length > 0;
+      if (isThere && !this.#sinceMs.has(key)) this.#sinceMs.set(key, nowMs);
     }
   }
 

@@ -25,7 +25,16 @@ const PRIORITY_AGE_MS = 10_000;
 /** Nobody's request. */
 const NO_REQUEST = 0;
 
+/** Something that group time has ended. */
+interface Due {
+  readonly atMs: Millis;
+  readonly row: number;
+  readonly end: () => void;
+}
+
 export interface ModelHolder {
+  /** Rises with everything that is made. */
+  readonly row: number;
   readonly owner: string;
   /** Empty until it is told. */
   token: string;
@@ -49,6 +58,7 @@ export interface ModelHolder {
 }
 
 export interface ModelWaiter {
+  readonly row: number;
   readonly place: number;
   readonly claim: Claim;
   readonly keys: readonly string[];
@@ -74,6 +84,7 @@ interface ModelLock {
 }
 
 interface ModelSession {
+  readonly row: number;
   node: number;
   boot: number;
   endsMs: Millis;
@@ -116,6 +127,8 @@ export class LockModel {
   waiters: ModelWaiter[] = [];
   /** Keys that the operations since {@link begin} may have changed. */
   readonly touched = new Set<string>();
+  /** Of those, the keys that nobody held or waited for between two operations, or after the last. */
+  readonly freed = new Set<string>();
   outcomes: ModelOutcome[] = [];
   nowMs: Millis = 0;
   readonly #isQueued: (key: string) => boolean;
@@ -123,6 +136,7 @@ export class LockModel {
   readonly #sessions = new Map<string, ModelSession>();
   readonly #claimed = new Map<number, "pending" | "granted" | "over">();
   #lastPlace = 0;
+  #lastRow = 0;
 
   /** `isQueued` tells the keys it knows; operations on others are nothing to it. */
   constructor(isQueued: (key: string) => boolean) {
@@ -133,21 +147,9 @@ export class LockModel {
   begin(nowMs: Millis): void {
     this.nowMs = nowMs;
     this.touched.clear();
+    this.freed.clear();
     this.outcomes = [];
-    for (const [key, holders] of this.holders) {
-      for (const holder of holders.slice()) {
-        if (this.#isOver(holder.deadlineMs)) this.#end(key, holder, true);
-      }
-    }
-    for (const [id, { endsMs }] of this.#sessions) if (this.#isOver(endsMs)) this.#endSession(id);
-    for (const [key, holders] of this.holders) {
-      for (const holder of holders.slice()) {
-        if (this.#isOver(holder.claimUntilMs)) this.#end(key, holder, false);
-      }
-    }
-    for (const waiter of this.waiters.slice()) {
-      if (this.#isOver(waiter.deadlineMs)) this.#dismiss(waiter);
-    }
+    for (let due = this.#firstDue(); due !== null; due = this.#firstDue()) due.end();
     this.#settle();
     this.#forget();
   }
@@ -244,8 +246,42 @@ export class LockModel {
 
   // ── endings ─────────────────────────────────────────────────────────────────────────────────
 
-  #isOver(ms: Millis): boolean {
-    return ms !== 0 && this.nowMs > ms;
+  /** What is due first, of what came about at one time the older. */
+  #firstDue(): Due | null {
+    let first: Due | null = null;
+    const offer = (atMs: Millis, row: number, end: () => void): void => {
+      if (atMs === 0 || this.nowMs <= atMs) return;
+      const isFirst =
+        first === null || atMs < first.atMs || (atMs === first.atMs && row < first.row);
+      if (isFirst) first = { atMs, row, end };
+    };
+    for (const [key, holders] of this.holders) {
+      for (const holder of holders) {
+        offer(holder.deadlineMs, holder.row, () => {
+          this.#end(key, holder, true);
+        });
+        offer(holder.claimUntilMs, holder.row + 0.5, () => {
+          this.#end(key, holder, false);
+        });
+      }
+    }
+    for (const [id, { endsMs, row }] of this.#sessions) {
+      offer(endsMs, row, () => {
+        this.#endSession(id);
+        this.#sessions.delete(id);
+      });
+    }
+    for (const waiter of this.waiters) {
+      offer(waiter.deadlineMs, waiter.row, () => {
+        this.#dismiss(waiter);
+      });
+    }
+    return first;
+  }
+
+  #newRow(): number {
+    this.#lastRow += 1;
+    return this.#lastRow;
   }
 
   #end(key: string, holder: ModelHolder, unclean: boolean): void {
@@ -290,6 +326,9 @@ export class LockModel {
   }
 
   #forget(): void {
+    for (const key of this.touched) {
+      if (!this.holders.has(key) && this.queue(key).length === 0) this.freed.add(key);
+    }
     for (const [key, lock] of this.#locks) {
       const isCounted =
         this.holders.get(key)?.[0]?.mode === "permits" ||
@@ -348,6 +387,7 @@ export class LockModel {
     if (own?.mode === mode) return this.#again(own, claim);
     if (own !== undefined) this.#end(key, own, false);
     const holder: ModelHolder = {
+      row: this.#newRow(),
       owner,
       token: "",
       mode,
@@ -502,7 +542,9 @@ export class LockModel {
     if (old !== undefined) this.#dismiss(old);
     if (mode === "permits") this.#noteLimit(first, operation.limit);
     this.#lastPlace += 1;
+    if (!isAsync || operation.bind) this.#meet(operation);
     const waiter: ModelWaiter = {
+      row: this.#newRow(),
       place: old?.place ?? this.#lastPlace,
       claim: operation,
       keys,
@@ -515,7 +557,6 @@ export class LockModel {
       upgrade,
     };
     this.waiters.push(waiter);
-    if (belongs(waiter)) this.#meet(operation);
     for (const key of keys) this.touched.add(key);
     return { kind: isAsync ? "ticket" : "queued" };
   }
@@ -687,7 +728,8 @@ export class LockModel {
   }
 
   #meet({ session, node, boot }: Claim): void {
-    if (!this.#sessions.has(session)) this.#sessions.set(session, { node, boot, endsMs: 0 });
+    if (this.#sessions.has(session)) return;
+    this.#sessions.set(session, { row: this.#newRow(), node, boot, endsMs: 0 });
   }
 
   #lock(key: string): ModelLock {
