@@ -62,6 +62,19 @@ suite("machine/locks/several-keys", (test) => {
     assert.equal([rig.who("x"), rig.who("y")], ["a < ", "a < "]);
   });
 
+  test("a key that is free but reserved for another one is not for it", () => {
+    const rig = new LockRig();
+    rig.acquire("x", "b");
+    rig.acquire("z", "b");
+    rig.apply(askingAll(["y", "z"], "first", WAIT), askingAll(["x", "y"], "second", WAIT));
+
+    rig.release("x", "b");
+
+    assert.equal([rig.who("x"), rig.who("y")], [" < second", " < first second"]);
+    rig.release("z", "b");
+    assert.equal([rig.who("y"), rig.who("x")], ["first < second", " < second"]);
+  });
+
   test("when its wait is over those behind it are granted, at every key", () => {
     const rig = new LockRig();
     rig.acquire("x", "b");
