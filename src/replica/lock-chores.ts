@@ -2,8 +2,8 @@
  * Operations that this node owes the groups: a withdrawn request, a session that ended, a grant given
  * back. Nobody waits for their answers, so they are sent again until the group has carried them out.
  *
- * All of them may be carried out twice. They go through the queue of their group like any write, so
- * that what a client asked for before is executed before.
+ * All of them may be carried out twice. Those that undo what a client has asked for wait until that was
+ * answered: operations that were lost on the way to a leader are sent again, and overtaken by later ones.
  */
 import type { GroupId } from "../base/ids.ts";
 import { LOCK_CHORES_MAX } from "../base/limits.ts";
@@ -12,6 +12,13 @@ import { isError } from "../base/reply.ts";
 import type { LockWrite } from "../machine/locks/lock-operation.ts";
 import type { ReplySink } from "./batch.ts";
 import type { ReplicaContext } from "./context.ts";
+import type { LockSession } from "./lock-session.ts";
+
+/** How a chore is done: who is told, and behind whose operations it goes. */
+export interface ChoreWay {
+  readonly done: ((reply: Reply) => void) | null;
+  readonly behind: Pick<LockSession, "behind"> | null;
+}
 
 /** Puts an operation on its way to its group. */
 export type WriteOperation = (group: GroupId, operation: LockWrite, sink: ReplySink) => void;
@@ -24,6 +31,8 @@ export class LockChore implements ReplySink {
   readonly #done: ((reply: Reply) => void) | null;
   /** It has lost its sense: whatever becomes of what is on its way, it is not sent again. */
   cancelled = false;
+  /** Called once when it is carried out or given up. */
+  onLeft: (() => void) | null = null;
 
   constructor(
     chores: LockChores,
@@ -71,16 +80,40 @@ export class LockChores {
     return this.#open.size >= LOCK_CHORES_MAX;
   }
 
-  /** Sees to it that the group carries out `operation`; `done` is told its answer. */
+  /**
+   * Sees to it that the group carries out `operation`; `done` is told its answer. It goes behind what
+   * the session `behind` has asked there before.
+   */
   do(
     group: GroupId,
     operation: LockWrite,
-    done: ((reply: Reply) => void) | null = null,
+    how: ((reply: Reply) => void) | null | ChoreWay = null,
   ): LockChore {
+    const { done, behind } =
+      typeof how === "object" && how !== null ? how : { done: how, behind: null };
     const chore = new LockChore(this, { group, operation }, done);
     this.#open.add(chore);
-    this.#write(group, operation, chore);
+    if (behind === null) this.#write(group, operation, chore);
+    else
+      behind.behind(group, () => {
+        if (chore.cancelled) this.left(chore);
+        else this.#write(group, operation, chore);
+      });
     return chore;
+  }
+
+  /** Does `task` when no end of the session is on its way to the group (any more). */
+  behindEndOf(session: string, group: GroupId, task: () => void): void {
+    for (const chore of this.#open) {
+      const { operation } = chore;
+      if (chore.group !== group || operation.kind !== "lock-session-end") continue;
+      if (operation.session !== session) continue;
+      chore.onLeft = () => {
+        this.behindEndOf(session, group, task);
+      };
+      return;
+    }
+    task();
   }
 
   /** Gives up what was not carried out for a session: it goes on, here. */
@@ -116,6 +149,9 @@ export class LockChores {
 
   left(chore: LockChore): void {
     this.#open.delete(chore);
+    const { onLeft } = chore;
+    chore.onLeft = null;
+    if (onLeft !== null) onLeft();
     this.#tellIfDone();
   }
 

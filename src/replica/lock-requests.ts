@@ -184,12 +184,18 @@ export class LockRequests {
     const asker = { session: session.id, node: self, boot, request: number };
     const operation = { ...what.operation, ...asker, address: session.address };
     if (leavesSomething(operation, session.resumable)) session.touched.add(group);
+    session.asked(group);
     this.#write(group, operation, request);
     return request;
   }
 
   /** The group has answered the operation of a request. */
   replied(request: LockRequest, reply: Reply): void {
+    this.#take(request, reply);
+    request.session.replied(request.group);
+  }
+
+  #take(request: LockRequest, reply: Reply): void {
     if (isQueued(reply)) {
       request.queued = true;
       return;
@@ -297,7 +303,7 @@ export class LockRequests {
         boot,
         request: request.number,
       },
-      done,
+      { done, behind: request.session },
     );
   }
 

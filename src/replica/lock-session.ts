@@ -33,8 +33,38 @@ export class LockSession {
   /** Its requests for keys of several groups that are not over yet. */
   readonly alls = new Set<Pick<SessionRequest, "abandon" | "interrupt">>();
 
+  /** By group: what it has asked there and has no answer of yet, and what has to come after that. */
+  readonly #open = new Map<GroupId, { count: number; readonly behind: (() => void)[] }>();
+
   constructor(id: string, address: string) {
     this.id = id;
     this.address = address;
+  }
+
+  /** An operation is on its way to the group. */
+  asked(group: GroupId): void {
+    const open = this.#open.get(group);
+    if (open === undefined) this.#open.set(group, { count: 1, behind: [] });
+    else open.count += 1;
+  }
+
+  /** The group has answered an operation, or nobody waits for that any more: it comes no more. */
+  replied(group: GroupId): void {
+    const open = this.#open.get(group);
+    if (open === undefined) return;
+    open.count -= 1;
+    if (open.count > 0) return;
+    this.#open.delete(group);
+    for (const task of open.behind) task();
+  }
+
+  /**
+   * Does what must not overtake the operations that are on their way to the group, at once where there
+   * are none. What is lost on the way is sent again, and may come behind what was sent after it.
+   */
+  behind(group: GroupId, task: () => void): void {
+    const open = this.#open.get(group);
+    if (open === undefined) task();
+    else open.behind.push(task);
   }
 }

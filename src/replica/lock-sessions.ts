@@ -87,11 +87,13 @@ export class LockSessions {
     const { self, boot } = this.#context;
     for (let group = 0; group < groups; group += 1) {
       session.touched.add(group);
-      this.#write(
-        group,
-        { kind: "lock-session-attach", session: id, node: self, boot },
-        attached.sink,
-      );
+      this.#chores.behindEndOf(id, group, () => {
+        this.#write(
+          group,
+          { kind: "lock-session-attach", session: id, node: self, boot },
+          attached.sink,
+        );
+      });
     }
     return session;
   }
@@ -140,7 +142,7 @@ export class LockSessions {
           boot,
           graceMs: this.#graceMs,
         },
-        done,
+        { done, behind: session },
       );
     }
   }
