@@ -77,3 +77,12 @@ export function processorSeconds(pid: number): number | null {
   const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
+
+/**
+ * How long the main thread of a process was ready to run and had to wait for a processor, in ms since
+ * its start; what others on the machine took from it.
+ */
+export function waitedMs(pid: number): number {
+  const [, waitedNanos] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, "utf8").split(" ");
+  return Number(waitedNanos) / 1e6;
+}

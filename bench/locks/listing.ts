@@ -14,6 +14,8 @@ export interface PingFigures {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly longestMs: number;
+  /** Without the time that the client or the main thread of the server waited for a processor. */
+  readonly longestOwnMs: number;
 }
 
 export interface ListingFigures {
@@ -50,14 +52,14 @@ export async function measureListing(run: ListingRun): Promise<ListingFigures> {
     await fillLocks({ port: server.port, count: locks, leaseMs: LEASE_MS, owner: uniqueOwner });
     await server.untilQuiet();
     progress(`${locks} locks are held`);
-    const alone = await pinging(server.port, async () => {
+    const alone = await pinging(server, async () => {
       await new Promise((resolve) => setTimeout(resolve, aloneMs));
     });
     const beside = [];
     for (const count of counts) {
       await server.untilQuiet();
       let seconds = NaN;
-      const pings = await pinging(server.port, async () => {
+      const pings = await pinging(server, async () => {
         seconds = await listAll(client, { locks, count });
       });
       progress(`listed with COUNT ${count} in ${seconds.toFixed(1)} s`);
@@ -90,10 +92,16 @@ async function listAll(
 }
 
 /** What a client that sends pings sees while `body` runs. */
-async function pinging(port: number, body: () => Promise<void>): Promise<PingFigures> {
+async function pinging(server: LockServer, body: () => Promise<void>): Promise<PingFigures> {
   const child = new ManagedProcess({
     command: process.execPath,
-    args: ["--import", import.meta.resolve("tsx"), program, String(port)],
+    args: [
+      "--import",
+      import.meta.resolve("tsx"),
+      program,
+      String(server.port),
+      String(server.pid),
+    ],
   });
   await child.until(() => (child.stdout.includes("pinging") ? true : null), LIMIT_MS);
   await body();
