@@ -368,7 +368,7 @@ export const LOCK_RECORD_OVERHEAD_BYTES = 384;
 /** What a session is counted with beside its id. */
 export const LOCK_SESSION_OVERHEAD_BYTES = 256;
 
-/** What a ticket is counted with beside its strings; a waiter is counted with one, and as a holder. */
+/** What a ticket is counted with beside its strings, also while its request waits. */
 export const LOCK_TICKET_OVERHEAD_BYTES = 256;
 
 /** Waiters that LOCK.QUEUE answers where the client does not say how many. */
