@@ -137,7 +137,9 @@ export class Connection {
   close(reason: string): void {
     if (this.#isOpen) this.#failure = reason;
     this.#isOpen = false;
-    this.#redis.disconnect();
+    // On a socket that is closed already ioredis starts a timer that nothing would call off.
+    const { status } = this.#redis;
+    if (status !== "end" && status !== "close") this.#redis.disconnect();
   }
 
   #noAnswer(message: string, sent: boolean): NoAnswer {

@@ -1,6 +1,7 @@
 /**
  * The client against a cluster that does what real nodes cannot be made to do at will: lose answers,
- * keep silent, answer late. What is asked is always the same: is a lock that is counted on held?
+ * keep silent, answer late. What is asked is always the same: is a lock that is counted on held? Times are
+ * real and short, so no other test may run beside these.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import * as assert from "uvu/assert";
@@ -62,7 +63,7 @@ async function rejection(work: Promise<unknown>): Promise<unknown> {
 }
 
 async function until(what: string, isSo: () => boolean): Promise<void> {
-  const endMs = performance.now() + 3_000;
+  const endMs = performance.now() + 10_000;
   while (!isSo()) {
     if (performance.now() > endMs) throw new Error(`not in time: ${what}`);
     await sleep(5);
@@ -297,7 +298,8 @@ suite("client/lock: lost, late and missing answers", (test) => {
 
   test("the loss is told before the cluster can give the lock to another", async () => {
     await withClient({ nodes: 2 }, async ({ cluster, client }) => {
-      const lock = await client.acquire("a", { ttlMs: 300 });
+      // Long enough that one percent of it is more than a pause of this process, which is both sides.
+      const lock = await client.acquire("a", { ttlMs: 4_000 });
       cluster.fate = ({ args }) => (args[0] === "LOCK.RENEW" ? "silent" : "answered");
       let heldAtLoss: string | null = null;
       lock.signal.addEventListener("abort", () => {
@@ -562,13 +564,13 @@ suite("client/lock: bound to the connection", (test) => {
   });
 
   test("it is lost when the node is silent for longer than the grace", async () => {
-    await withClient({ sessionGraceMs: 200 }, async ({ cluster, client }) => {
+    await withClient({ sessionGraceMs: 1_000 }, async ({ cluster, client }) => {
       const lock = await client.acquire("a", bound);
       cluster.fate = () => "silent";
       const startMs = performance.now();
       await until("it is lost", () => lock.signal.aborted);
 
-      assert.ok(performance.now() - startMs <= 260);
+      assert.ok(performance.now() - startMs <= 1_060);
       assert.is((lock.signal.reason as LockLostError).reason, "session-over");
       cluster.fate = () => "answered";
     });
