@@ -31,8 +31,8 @@ export class LockChore implements ReplySink {
   readonly #done: ((reply: Reply) => void) | null;
   /** It has lost its sense: whatever becomes of what is on its way, it is not sent again. */
   cancelled = false;
-  /** Called once when it is carried out or given up. */
-  onLeft: (() => void) | null = null;
+  /** To be done when it is carried out or given up. */
+  readonly behind: (() => void)[] = [];
 
   constructor(
     chores: LockChores,
@@ -108,9 +108,9 @@ export class LockChores {
       const { operation } = chore;
       if (chore.group !== group || operation.kind !== "lock-session-end") continue;
       if (operation.session !== session) continue;
-      chore.onLeft = () => {
+      chore.behind.push(() => {
         this.behindEndOf(session, group, task);
-      };
+      });
       return;
     }
     task();
@@ -149,9 +149,7 @@ export class LockChores {
 
   left(chore: LockChore): void {
     this.#open.delete(chore);
-    const { onLeft } = chore;
-    chore.onLeft = null;
-    if (onLeft !== null) onLeft();
+    for (const task of chore.behind) task();
     this.#tellIfDone();
   }
 

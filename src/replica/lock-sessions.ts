@@ -87,12 +87,16 @@ export class LockSessions {
     const { self, boot } = this.#context;
     for (let group = 0; group < groups; group += 1) {
       session.touched.add(group);
+      const sink: ReplySink = {
+        resolve: (reply) => {
+          attached.sink.resolve(reply);
+          session.replied(group);
+        },
+      };
+      // The next end of the session goes behind this, as this goes behind the last one.
+      session.asked(group);
       this.#chores.behindEndOf(id, group, () => {
-        this.#write(
-          group,
-          { kind: "lock-session-attach", session: id, node: self, boot },
-          attached.sink,
-        );
+        this.#write(group, { kind: "lock-session-attach", session: id, node: self, boot }, sink);
       });
     }
     return session;
