@@ -234,14 +234,6 @@ export const MUTANTS: readonly Mutant[] = [
     flags: ["--lock-clients=20", "--clients=2", "--faults=network,crash,pause"],
   },
   {
-    title: "the victim of a deadlock is refused without a second look",
-    file: "replica/deadlocks.ts",
-    find: "if (holds) this.#refuse(cycle);",
-    replace: "if (holds || cycle.edges.length > 0) this.#refuse(cycle);",
-    runs: 400,
-    flags: ["--lock-clients=16", "--groups=4"],
-  },
-  {
     title: "LOCK.ACQUIREALL leaves keys behind when its coordinator dies",
     file: "machine/locks/lock-table.ts",
     find: "if (holder.bound) this.bind(holder);",
