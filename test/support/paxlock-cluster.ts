@@ -52,9 +52,9 @@ export class PaxlockCluster {
     return cluster;
   }
 
-  /** Ids of the nodes that were started and not taken away, running or not. */
+  /** Ids of the nodes that were started and not taken away, running or not, ascending. */
   get ids(): readonly number[] {
-    return [...this.#nodes.keys()];
+    return [...this.#nodes.keys()].sort((left, right) => left - right);
   }
 
   node(id: number): Paxlock {
