@@ -78,7 +78,8 @@ export class Checkpoints {
   }
 
   #isDue(group: GroupReplica): boolean {
-    return this.#wanted.has(group.id) || group.checkpointDue;
+    if (this.#wanted.has(group.id)) return true;
+    return group.checkpointDue && (!this.#stopping || group.behindCheckpoint);
   }
 
   #hasNews(group: GroupReplica): boolean {

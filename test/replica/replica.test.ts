@@ -397,6 +397,27 @@ suite("replica/checkpoints", (test) => {
     assert.is(world.storage.checkpoints.length, 1);
   });
 
+  test("a stop does not wait for the rows of a flush to be removed", () => {
+    const world = World.ready();
+    // Removed rows count a quarter towards a checkpoint that is due: enough for several of them.
+    for (let key = 0; key < 12 * CHECKPOINT_ROWS; key += 1) world.write(0, setNx(`k${key}`, "v"));
+    world.finishDisk();
+    world.scheduler.pass(10_000);
+    world.finishDisk();
+    world.write(0, { kind: "flush", db: null });
+    world.storage.checkpoints.length = 0;
+    let stopped = false;
+
+    world.replica.stop(() => {
+      stopped = true;
+    });
+    world.finishDisk();
+
+    assert.is(stopped, true);
+    assert.is(world.storage.checkpoints.length, 1, "the flush is in it; the next start goes on");
+    assert.ok(present(world.replica.groups[0], "there is a group").machine.dirtyRows() > 0);
+  });
+
   test("an idle node without leases writes nothing", () => {
     const world = World.ready();
     world.write(0, { ...setNx("a", "v"), expireMode: "none" });
