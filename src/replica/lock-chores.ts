@@ -102,18 +102,24 @@ export class LockChores {
     return chore;
   }
 
-  /** Does `task` when no end of the session is on its way to the group (any more). */
-  behindEndOf(session: string, group: GroupId, task: () => void): void {
+  /**
+   * Does `task` when the ends of the session that are on their way to the group are carried out or given
+   * up. Those that begin later go behind the task, so it does not wait for them.
+   */
+  behindEndsOf(session: string, group: GroupId, task: () => void): void {
+    let left = 0;
+    const oneLess = (): void => {
+      left -= 1;
+      if (left === 0) task();
+    };
     for (const chore of this.#open) {
       const { operation } = chore;
       if (chore.group !== group || operation.kind !== "lock-session-end") continue;
       if (operation.session !== session) continue;
-      chore.behind.push(() => {
-        this.behindEndOf(session, group, task);
-      });
-      return;
+      left += 1;
+      chore.behind.push(oneLess);
     }
-    task();
+    if (left === 0) task();
   }
 
   /** Gives up what was not carried out for a session: it goes on, here. */

@@ -95,7 +95,7 @@ export class LockSessions {
       };
       // The next end of the session goes behind this, as this goes behind the last one.
       session.asked(group);
-      this.#chores.behindEndOf(id, group, () => {
+      this.#chores.behindEndsOf(id, group, () => {
         this.#write(group, { kind: "lock-session-attach", session: id, node: self, boot }, sink);
       });
     }
