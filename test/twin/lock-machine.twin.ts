@@ -720,8 +720,7 @@ export class LockMachineTwin {
         holders,
         waiters: queue.length,
         "delay-ms": delayed,
-        // Who comes right after those who were asked to let go still sees that of the machine.
-        revoke: lock?.revoke ? this.#note(lock.revoke) : { kind: "anything" },
+        revoke: this.#note(lock?.revoke ?? null),
         "last-break": this.#note(lock?.lastBreak ?? null),
         options,
       },

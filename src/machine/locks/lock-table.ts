@@ -351,6 +351,11 @@ export class LockTable {
   /** An item goes. */
   removing(item: Item, lock: Lock, ending: Ending, reason: string): void {
     this.#endAll(item, lock, ending, reason);
+    if (lock.revoke !== null) {
+      // Those who were asked to let go have gone; who comes next was not asked.
+      this.change(lock);
+      lock.revoke = null;
+    }
     this.#unlink(lock, item);
     this.#addAbsent(lock);
     this.touch(lock);
@@ -901,10 +906,6 @@ export class LockTable {
       (item !== null && lock.mode === "permits") || queue?.first()?.mode === "permits";
     if (lock.limit !== 0 && !permits) {
       lock.limit = 0;
-      lock.changed = true;
-    }
-    if (item === null && lock.revoke !== null) {
-      lock.revoke = null;
       lock.changed = true;
     }
     if (lock.lastBreak !== null && this.#isPast(lock.lastBreak.atMs + LOCK_BREAK_KEPT_MS)) {

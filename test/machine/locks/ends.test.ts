@@ -162,6 +162,27 @@ suite("machine/locks/ends", (test) => {
     assert.is(rig.info("k", "revoke"), null);
   });
 
+  test("who comes after those who were asked to let go was not asked [L11]", () => {
+    const rig = new LockRig();
+    const asked = { db: 0, key: "k", reason: "please", address: "9:9" } as const;
+    const notice = (): Reply => field(rig.info("k", "revoke"), "reason");
+    rig.acquire("k", "a", SHARED);
+    rig.acquire("k", "b", SHARED);
+    rig.acquire("k", "c", WAIT);
+    rig.acquire("k", "d", WAIT);
+    rig.apply({ kind: "lock-revoke", ...asked });
+
+    rig.release("k", "a");
+    assert.is(notice(), "please", "one of those who were asked is there");
+    rig.release("k", "b");
+    assert.is(rig.who("k"), "c < d");
+    assert.is(notice(), null);
+    rig.apply({ kind: "lock-revoke", ...asked });
+    rig.apply({ kind: "lock-break", ...asked });
+    assert.is(rig.who("k"), "d < ");
+    assert.is(notice(), null);
+  });
+
   test("a lock about which nothing is to be said any more is forgotten", () => {
     const rig = new LockRig();
     const empty = rig.machine.stateBytes;
