@@ -1,11 +1,24 @@
 /** TCP ports for servers under test. */
 import { createServer } from "node:net";
 
+/** Ports that this process was given, and on which nobody may listen yet. */
+const given = new Set<number>();
+
 /**
- * A loopback port that was free a moment ago. Another process may take it first, so a caller that
- * starts a server on it should try again when the server finds it taken.
+ * A loopback port that was free a moment ago, another one each time. Another process may take it
+ * first, so a caller that starts a server on it should try again when the server finds it taken.
  */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = await unusedPort();
+    if (given.has(port)) continue;
+    given.add(port);
+    return port;
+  }
+}
+
+/** The system may choose one that it has chosen before, as soon as that is closed. */
+async function unusedPort(): Promise<number> {
   const server = createServer();
   return new Promise<number>((resolve, reject) => {
     server.once("error", reject);
