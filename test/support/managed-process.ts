@@ -18,6 +18,9 @@ export interface SpawnOptions {
   readonly env?: NodeJS.ProcessEnv;
 }
 
+/** For a start, a stop or a line of output, on a machine that does other things, in ms. */
+const WAIT_LIMIT_MS = 30_000;
+
 const running = new Set<ChildProcess>();
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");
@@ -70,7 +73,7 @@ export class ManagedProcess {
   }
 
   /** Sends a signal and waits for the end, which must come within `limitMs`. */
-  async end(signal: NodeJS.Signals, limitMs = 10_000): Promise<Exit> {
+  async end(signal: NodeJS.Signals, limitMs = WAIT_LIMIT_MS): Promise<Exit> {
     this.signal(signal);
     return this.waitForExit(limitMs);
   }
@@ -88,7 +91,7 @@ export class ManagedProcess {
   }
 
   /** Calls `probe` until it gives something, for as long as the process runs, within `limitMs`. */
-  async until<T>(probe: () => T | null | Promise<T | null>, limitMs = 20_000): Promise<T> {
+  async until<T>(probe: () => T | null | Promise<T | null>, limitMs = WAIT_LIMIT_MS): Promise<T> {
     for (const end = performance.now() + limitMs; ; await sleep(10)) {
       const found = await probe();
       if (found !== null) return found;

@@ -53,7 +53,7 @@ export async function runPaxlock(
   {
     env = {},
     cwd,
-    limitMs = 20_000,
+    limitMs = 30_000,
   }: { env?: Readonly<Record<string, string>>; cwd?: string; limitMs?: number } = {},
 ): Promise<PaxlockResult> {
   const command = new ManagedProcess(paxlockCommand(args, env, cwd));
@@ -146,7 +146,7 @@ export class Paxlock {
   /** Stops in order if it still runs, and fails unless that ends with exit code 0. */
   async stop(): Promise<void> {
     if (this.#process.exit !== null) return;
-    const { code } = await this.#process.end("SIGTERM", 20_000);
+    const { code } = await this.#process.end("SIGTERM");
     if (code !== 0) throw new Error(`SIGTERM must end with code 0\n${this.#process.describe()}`);
   }
 

@@ -12,9 +12,12 @@ import { Resp3Reader, RespError, type RespValue } from "./resp3-reader.ts";
 export interface ConnectOptions {
   readonly port: number;
   readonly host?: string;
-  /** Bound on each wait for a reply or for the end, in ms. @default 5000 */
+  /** Bound on each wait for a reply or for the end, in ms. @default 15000 */
   readonly timeoutMs?: number;
 }
+
+/** Longer than a node waits before it says why it cannot answer, on a busy machine, too. */
+const TIMEOUT_MS = 15_000;
 
 interface Waiter {
   /** True once it has what it waits for. */
@@ -68,7 +71,7 @@ export class RespClient {
   static async connect({
     port,
     host = "127.0.0.1",
-    timeoutMs = 5_000,
+    timeoutMs = TIMEOUT_MS,
   }: ConnectOptions): Promise<RespClient> {
     const socket = connect({ port, host });
     await new Promise<void>((resolve, reject) => {
