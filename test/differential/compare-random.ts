@@ -13,6 +13,17 @@ const SEED = 20_261_120;
 
 const times = Number(process.env["DIFFERENTIAL_TIMES"] ?? "1");
 
+/** What random programs begin with, by `DIFFERENTIAL_SEED`. */
+export function chosenSeed(): number {
+  const given = process.env["DIFFERENTIAL_SEED"] ?? String(SEED);
+  return given === "random" ? Date.now() % 2 ** 31 : Number(given);
+}
+
+/** How many programs to compare where `npm test` compares `programs`. */
+export function programCount(programs: number): number {
+  return Math.ceil(programs * times);
+}
+
 /** Milliseconds for a suite whose runs take as long as `ms` out of the box. */
 export function timeLimit(ms: number): number {
   return ms * Math.max(1, times);
@@ -35,8 +46,7 @@ export async function compareRandom(
   arbitrary: fc.Arbitrary<Program>,
   options: RandomOptions,
 ): Promise<void> {
-  const given = process.env["DIFFERENTIAL_SEED"] ?? String(SEED);
-  const seed = given === "random" ? Date.now() % 2 ** 31 : Number(given);
+  const seed = chosenSeed();
   const tally = new Tally(options.name, seed);
   let firstFailureAt = Infinity;
   const property = fc.asyncProperty(arbitrary, async (program) => {
@@ -49,7 +59,7 @@ export async function compareRandom(
   try {
     await fc.assert(property, {
       seed,
-      numRuns: Math.ceil(options.programs * times),
+      numRuns: programCount(options.programs),
       includeErrorInReport: true,
     });
   } finally {

@@ -29,6 +29,7 @@ export interface Side {
 
 export class RawConnection implements Side {
   readonly #port: number;
+  readonly #unheard: (frame: string) => boolean;
   #socket: Socket | null = null;
   #cutter = new FrameCutter();
   #frames: string[] = [];
@@ -36,12 +37,17 @@ export class RawConnection implements Side {
   #ended = false;
   #wake: () => void = () => undefined;
 
-  private constructor(port: number) {
+  private constructor(port: number, unheard: (frame: string) => boolean) {
     this.#port = port;
+    this.#unheard = unheard;
   }
 
-  static async open(port: number): Promise<RawConnection> {
-    const connection = new RawConnection(port);
+  /** Frames for which `unheard` holds are taken for never sent. */
+  static async open(
+    port: number,
+    unheard: (frame: string) => boolean = () => false,
+  ): Promise<RawConnection> {
+    const connection = new RawConnection(port, unheard);
     await connection.reconnect();
     return connection;
   }
@@ -63,7 +69,9 @@ export class RawConnection implements Side {
     socket.on("error", () => undefined);
     socket.on("data", (chunk) => {
       try {
-        this.#frames.push(...this.#cutter.cut(chunk.toString("latin1")));
+        for (const frame of this.#cutter.cut(chunk.toString("latin1"))) {
+          if (!this.#unheard(frame)) this.#frames.push(frame);
+        }
       } catch (error) {
         this.#failure = error as Error;
       }
