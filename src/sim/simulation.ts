@@ -147,7 +147,7 @@ export class Simulation implements World, FaultyWorld {
     this.#lockAnswers = new LockAnswers(swarm);
     this.#checkers = [
       this.#agreement,
-      new Memory(committed),
+      new Memory(this.#agreement),
       this.#sameState,
       new GroupTimeIsSlow({
         groups: swarm.groups,

@@ -175,17 +175,38 @@ suite("sim/checkers", (test) => {
     );
   });
 
-  const memory = (): Memory => new Memory(() => null);
+  const memory = (value: string | null = null): Memory =>
+    new Memory({
+      committed: () => (value === null ? null : markOf(bytes(value))),
+      isAccepted: () => false,
+    });
 
   test("an acceptance below a durable promise is found [P3]", () => {
     fires(memory(), /\[P3\]/, promised(1, 513), stored(1, 257, "x"));
     passes(memory(), promised(1, 513), stored(2, 257, "x"), stored(1, 513, "x"));
-    passes(new Memory(() => markOf(bytes("x"))), promised(1, 513), stored(1, 257, "x"));
+    passes(memory("x"), promised(1, 513), stored(1, 257, "x"));
+  });
+
+  test("what a majority of other disks has may be stored below a promise: it is chosen [P3]", () => {
+    const both = (): Checker => {
+      const agreement = new Agreement(1, [1, 2, 3]);
+      const checker = new Memory(agreement);
+      return {
+        name: checker.name,
+        onStep: (step) => {
+          agreement.onStep(step);
+          checker.onStep(step);
+        },
+      };
+    };
+    const [one, two] = [stored(2, 257, "x"), stored(3, 257, "x")];
+    passes(both(), one, two, promised(1, 513), stored(1, 257, "x"));
+    fires(both(), /\[P3\]/, one, promised(1, 513), stored(1, 257, "x"));
+    fires(both(), /\[P3\]/, one, stored(3, 258, "x"), promised(1, 513), stored(1, 257, "x"));
   });
 
   test("a slot that goes back to a lower ballot is found [P2]", () => {
-    const chosen = new Memory(() => markOf(bytes("x")));
-    fires(chosen, /\[P2\]/, stored(1, 513, "x"), stored(1, 257, "x"));
+    fires(memory("x"), /\[P2\]/, stored(1, 513, "x"), stored(1, 257, "x"));
   });
 
   test("a promise that a restart has forgotten is found [P3]", () => {

@@ -69,6 +69,21 @@ export class Agreement implements Checker {
     return this.#group(group).slots.get(slot)?.committed ?? null;
   }
 
+  /**
+   * Whether a majority of disks other than that of `without` has accepted a value in a ballot: then it is
+   * chosen, also while nobody has committed it, because slots before it are open.
+   */
+  isAccepted(
+    group: GroupId,
+    slot: Slot,
+    what: { readonly ballot: Ballot; readonly mark: number; readonly without: NodeId },
+  ): boolean {
+    const { ballot, mark, without } = what;
+    const proposal = this.#slot(group, slot).proposals.find((one) => one.ballot === ballot);
+    if (proposal?.mark !== mark) return false;
+    return this.#isMajority(group, slot, proposal.disks & ~(1 << without));
+  }
+
   /** How many slots of all groups are decided. */
   get decided(): number {
     let decided = 0;
@@ -140,15 +155,17 @@ export class Agreement implements Checker {
     facts: SlotFacts,
     { slot, mark }: { readonly slot: Slot; readonly mark: number },
   ): boolean {
+    return facts.proposals.some(
+      (proposal) => proposal.mark === mark && this.#isMajority(group, slot, proposal.disks),
+    );
+  }
+
+  #isMajority(group: GroupId, slot: Slot, disks: number): boolean {
     const { voters } = this.#group(group);
     const inForce = voters.findLast(({ from }) => from <= slot);
     const ids = inForce?.ids ?? [];
-    for (const proposal of facts.proposals) {
-      if (proposal.mark !== mark) continue;
-      const votes = ids.filter((id) => (proposal.disks & (1 << id)) !== 0).length;
-      if (2 * votes > ids.length) return true;
-    }
-    return false;
+    const votes = ids.filter((id) => (disks & (1 << id)) !== 0).length;
+    return 2 * votes > ids.length;
   }
 
   #group(group: GroupId): GroupFacts {

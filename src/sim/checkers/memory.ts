@@ -3,7 +3,8 @@
  * disk takes nothing of a lower ballot, whatever crashes, and a restart finds the promise again. A
  * value that is known to be chosen may be learned in the ballot it was chosen in, a lower one.
  */
-import type { Ballot, GroupId, Slot } from "../../base/ids.ts";
+import type { Ballot, GroupId, NodeId, Slot } from "../../base/ids.ts";
+import type { Agreement } from "./agreement.ts";
 import { markOf } from "./agreement.ts";
 import type { Checker, Step } from "./checker.ts";
 import { Violation } from "./checker.ts";
@@ -12,11 +13,11 @@ export class Memory implements Checker {
   readonly name = "promises and values are not forgotten [P1 P3]";
   readonly #promised = new Map<number, Ballot>();
   readonly #accepted = new Map<number, Map<Slot, { ballot: Ballot; mark: number }>>();
-  readonly #committed: (group: GroupId, slot: Slot) => number | null;
+  readonly #chosen: Pick<Agreement, "committed" | "isAccepted">;
 
-  /** `committed` gives the mark of a committed value, see `agreement.ts`. */
-  constructor(committed: (group: GroupId, slot: Slot) => number | null) {
-    this.#committed = committed;
+  /** `chosen` tells which values are chosen, as of the step before or this one. */
+  constructor(chosen: Pick<Agreement, "committed" | "isAccepted">) {
+    this.#chosen = chosen;
   }
 
   onStep(step: Step): void {
@@ -31,8 +32,8 @@ export class Memory implements Checker {
       const place = node * 65_536 + group;
       const promised = this.#promised.get(place) ?? 0;
       const mark = markOf(value);
-      const isChosen = this.#committed(group, slot) === mark;
-      if (ballot < promised && !isChosen) {
+      const isChosen = this.#chosen.committed(group, slot) === mark;
+      if (ballot < promised && !isChosen && !this.#isKnown(node, { group, slot, ballot, mark })) {
         throw new Violation(
           this.name,
           `[P3] node ${node} accepts slot ${slot} of group ${group} in ballot ${ballot} after it promised ${promised}`,
@@ -64,6 +65,22 @@ export class Memory implements Checker {
     for (const [place, ballot] of raised) {
       this.#promised.set(place, Math.max(this.#promised.get(place) ?? 0, ballot));
     }
+  }
+
+  /** Whether what comes in a lower ballot than promised is chosen, or on this disk already. */
+  #isKnown(
+    node: NodeId,
+    what: {
+      readonly group: GroupId;
+      readonly slot: Slot;
+      readonly ballot: Ballot;
+      readonly mark: number;
+    },
+  ): boolean {
+    const { group, slot, ballot, mark } = what;
+    const own = this.#accepted.get(node * 65_536 + group)?.get(slot);
+    if (own?.ballot === ballot && own.mark === mark) return true;
+    return this.#chosen.isAccepted(group, slot, { ballot, mark, without: node });
   }
 
   #restored({ node, group, promised }: Extract<Step, { kind: "restored" }>): void {
