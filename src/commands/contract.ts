@@ -66,6 +66,8 @@ export type Plan =
   | { readonly kind: "shutdown" }
   /** Join or leave channels or patterns; none to leave stands for all. One frame answers each. */
   | SubscriptionPlan
+  /** PUBLISH, once all that the connection has sent before has taken effect: see `publish`. */
+  | PublishPlan
   /** PAXOS.*: carried out by the replica, which may ask other nodes. `args[0]` is the name as sent. */
   | { readonly kind: "paxos"; readonly args: readonly string[] }
   | LockPlan;
@@ -128,6 +130,14 @@ export interface SubscriptionPlan {
   readonly verb: "subscribe" | "unsubscribe" | "psubscribe" | "punsubscribe";
   /** Channels or patterns, one character per byte. */
   readonly names: readonly string[];
+}
+
+/** A message for everybody who hears a channel. */
+export interface PublishPlan {
+  readonly kind: "publish";
+  /** Both one character per byte. */
+  readonly channel: string;
+  readonly message: string;
 }
 
 /** What the cluster knows of one connection. Commands read and change it; `server` owns it. */

@@ -69,6 +69,7 @@ export function inScript(plan: Plan): ScriptCommand {
     case "close":
     case "shutdown":
     case "subscription":
+    case "publish":
     case "paxos":
     case "lock-wait":
     case "lock-all":

@@ -13,7 +13,14 @@ import {
 import type { ErrorReply, Reply } from "../base/reply.ts";
 import { errorReply } from "../base/reply.ts";
 import { matchesGlob } from "../machine/keyspace/glob.ts";
-import type { CommandSpec, Plan, ServerPort, Session, SubscriptionPlan } from "./contract.ts";
+import type {
+  CommandSpec,
+  Plan,
+  PublishPlan,
+  ServerPort,
+  Session,
+  SubscriptionPlan,
+} from "./contract.ts";
 import { overLimit, wrongSubcommandArity } from "./errors.ts";
 import { answer, help } from "./plans.ts";
 import { NO_KEYS } from "./spec.ts";
@@ -85,16 +92,25 @@ function planLeave(args: readonly string[], verb: SubscriptionPlan["verb"]): Pla
   return { kind: "subscription", verb, names: args.slice(1) };
 }
 
-function planPublish(args: readonly string[], server: ServerPort): Plan {
+/** What a client may tell everybody, or why it may not. */
+function parsePublish(args: readonly string[]): PublishPlan | ErrorReply {
   const channel = args[1] ?? "";
   const message = args[2] ?? "";
   const error = channelError(channel);
-  if (error !== null) return answer(error);
+  if (error !== null) return error;
   if (message.length > VALUE_BYTES_MAX) {
-    return answer(overLimit("a message", message.length, VALUE_BYTES_MAX));
+    return overLimit("a message", message.length, VALUE_BYTES_MAX);
   }
-  if (channel.startsWith(LOCK_CHANNEL_PREFIX)) return answer(RESERVED_CHANNEL);
-  return answer(server.pubsub.publish(channel, message) ?? TOO_MUCH_PUBLISHED);
+  if (channel.startsWith(LOCK_CHANNEL_PREFIX)) return RESERVED_CHANNEL;
+  return { kind: "publish", channel, message };
+}
+
+/**
+ * Carries out PUBLISH. Those who hear it take it for news of what was sent before it: whoever is told
+ * of a release must not find the lock held, so it comes behind all that.
+ */
+export function publish({ channel, message }: PublishPlan, server: ServerPort): Reply {
+  return server.pubsub.publish(channel, message) ?? TOO_MUCH_PUBLISHED;
 }
 
 function channelError({ length }: string): ErrorReply | null {
@@ -199,7 +215,10 @@ export const publishSpec = {
     { name: "channel", type: "string" },
     { name: "message", type: "string" },
   ],
-  plan: (args, _, server) => planPublish(args, server),
+  plan: (args) => {
+    const parsed = parsePublish(args);
+    return parsed.kind === "error" ? answer(parsed) : parsed;
+  },
 } as const satisfies CommandSpec;
 
 const subcommand = {

@@ -108,6 +108,8 @@ export class Connection implements ReplyOwner, Subscriber {
   /** The command that waits, and holds up those behind it. */
   #blocked: PendingReply | null = null;
   #blocker: Blocker | null = null;
+  /** The command that runs when all before it are answered, and holds up those behind it. */
+  #postponed: (() => void) | null = null;
   /** Called once, when nothing can be told to the client any more. */
   onGone: (() => void) | null = null;
 
@@ -139,7 +141,7 @@ export class Connection implements ReplyOwner, Subscriber {
       }
       this.#cutOffIfStuck();
       // Commands that were read and could not run yet come first.
-      if (!this.#paused) this.end();
+      if (!this.#paused && this.#postponed === null) this.end();
     });
     // A reset by the client is an ordinary end; "close" follows.
     socket.on("error", () => undefined);
@@ -236,6 +238,15 @@ export class Connection implements ReplyOwner, Subscriber {
     this.#blocked = pending;
     this.session.blocked = true;
     return pending;
+  }
+
+  /**
+   * Runs a command when all before it have been answered, and reads no other until then: what it does is
+   * seen by others, who must not see it first.
+   */
+  inTurn(command: () => void): void {
+    if (this.#queue.length === 0) command();
+    else this.#postponed = command;
   }
 
   /** Says by what the wait of {@link block} can be ended; nothing when it is over. */
@@ -368,6 +379,7 @@ export class Connection implements ReplyOwner, Subscriber {
   #forget(): void {
     this.#closed = true;
     this.#queue.clear();
+    this.#postponed = null;
     const blocker = this.#blocker;
     this.#unblock();
     blocker?.gone();
@@ -423,12 +435,12 @@ export class Connection implements ReplyOwner, Subscriber {
       this.reply(errorReply(this.#decoder.error), []);
       this.end();
     }
-    if (this.#inputEnded && !this.#paused) this.end();
+    if (this.#inputEnded && !this.#paused && this.#postponed === null) this.end();
   }
 
   #mustPause(): boolean {
     if (this.#closed) return true;
-    if (this.#blocked !== null) {
+    if (this.#blocked !== null || this.#postponed !== null) {
       // The socket is read on, so that the client's end is seen, as far as there is room.
       if (this.#decoder.bufferedBytes >= BLOCKED_INPUT_BYTES_MAX && !this.#paused) {
         this.#paused = true;
@@ -474,6 +486,16 @@ export class Connection implements ReplyOwner, Subscriber {
       if (head === null) return;
       this.#write(head.reply, head.protocol, head.silent);
     }
+    if (this.#postponed !== null && this.#queue.length === 0) this.#runPostponed(this.#postponed);
+  }
+
+  #runPostponed(command: () => void): void {
+    this.#postponed = null;
+    // As with all that wait for others, the time of that makes it no slow command.
+    this.#chunkAtMs = this.#host.nowMs();
+    command();
+    if (this.#paused) this.#resume();
+    else this.#runLater();
   }
 
   #unsentBytes(): number {

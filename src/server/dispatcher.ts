@@ -14,6 +14,7 @@ import { errorReply } from "../base/reply.ts";
 import type { Plan, ServerPort } from "../commands/contract.ts";
 import { CROSS_SLOT, NO_SCRIPT } from "../commands/errors.ts";
 import { operationKeys, soleKey } from "../commands/operation-keys.ts";
+import { publish } from "../commands/pubsub.ts";
 import { planCommand } from "../commands/table.ts";
 import type { Operation } from "../machine/operation.ts";
 import { isWrite } from "../machine/operation.ts";
@@ -111,6 +112,11 @@ export class Dispatcher {
         else connection.confirm(replies, args);
         return;
       }
+      case "publish":
+        connection.inTurn(() => {
+          connection.reply(publish(plan, this.#port), args);
+        });
+        return;
       case "paxos":
         this.#replica.admin(plan.args, connection.defer(args, undefined, true));
         return;

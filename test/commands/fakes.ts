@@ -1,6 +1,7 @@
 /** A session and a server for commands to work on, without sockets, clocks or groups. */
 import type { Plan, ServerPort, Session, SlowEntry } from "../../src/commands/contract.ts";
 import type { Reply } from "../../src/base/reply.ts";
+import { publish } from "../../src/commands/pubsub.ts";
 import { planCommand } from "../../src/commands/table.ts";
 
 export type FakeSession = { -readonly [Field in keyof Session]: Session[Field] };
@@ -166,6 +167,7 @@ export function replyOf(
   server: ServerPort = fakeServer(),
 ): Reply {
   const planned = plan(line, session, server);
+  if (planned.kind === "publish") return publish(planned, server);
   if (planned.kind !== "reply") throw new Error(`${String(line)}: planned as ${planned.kind}`);
   return planned.reply;
 }

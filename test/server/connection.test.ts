@@ -23,6 +23,8 @@ interface Stage {
   readonly connection: Connection;
   /** Commands that were dispatched and not answered yet. */
   readonly waiting: PendingReply[];
+  /** What was carried out in its turn. */
+  readonly published: string[];
   readonly slowLog: SlowLog;
   needsPassword: boolean;
   /** Whether the replies are memory of their own. */
@@ -50,6 +52,13 @@ async function withConnection(body: (stage: Stage) => Promise<void>): Promise<vo
     outputLimits: (subscribed) => (subscribed ? stage.limits : NO_LIMITS),
     needsPassword: () => stage.needsPassword,
     dispatch: (args, connection) => {
+      if (args[0] === "PUBLISH") {
+        connection.inTurn(() => {
+          stage.published.push(args[1] ?? "");
+          connection.reply(stage.published.length, args);
+        });
+        return;
+      }
       stage.waiting.push(connection.defer(args, undefined, stage.fresh));
     },
     wantsFlush: (connection) => {
@@ -71,6 +80,7 @@ async function withConnection(body: (stage: Stage) => Promise<void>): Promise<vo
     client,
     connection,
     waiting: [],
+    published: [],
     slowLog,
     needsPassword: false,
     fresh: false,
@@ -338,6 +348,44 @@ suite(
         client.on("end", () => (isEnded = true));
         await until("end", () => isEnded);
         assert.is(text, "+OK\r\n");
+      });
+    });
+
+    test("what others see at once comes when all before it is answered, and before all behind it", async () => {
+      await withConnection(async ({ client, connection, waiting, published }) => {
+        let text = "";
+        client.on("data", (chunk) => (text += chunk.toString("latin1")));
+        const get = encodeCommand(["GET", "k"]);
+        const publish = (what: string): string => encodeCommand(["PUBLISH", what]);
+        client.write(publish("a") + get + get + publish("b") + publish("c") + get + publish("d"));
+        await until("commands", () => waiting.length === 2);
+        assert.equal(published, ["a"]);
+
+        waiting[1]?.resolve("two");
+        assert.equal(published, ["a"]);
+        // What follows an end of input is executed all the same.
+        client.end();
+        await sleep(50);
+        assert.is(waiting.length, 2);
+        waiting[0]?.resolve("one");
+        assert.equal(published, ["a", "b", "c"]);
+        await until("command", () => waiting.length === 3);
+        waiting[2]?.resolve("three");
+        assert.equal(published, ["a", "b", "c", "d"]);
+        const all = ":1\r\n$3\r\none\r\n$3\r\ntwo\r\n:2\r\n:3\r\n$5\r\nthree\r\n:4\r\n";
+        await until("replies", () => text === all);
+        await until("end", () => connection.ending);
+      });
+    });
+
+    test("what waits for its turn is not carried out for a client that is cut off", async () => {
+      await withConnection(async ({ client, connection, waiting, published }) => {
+        client.write(encodeCommand(["GET", "k"]) + encodeCommand(["PUBLISH", "a"]));
+        await until("command", () => waiting.length === 1);
+        await sleep(20);
+        connection.destroy();
+        waiting[0]?.resolve(OK);
+        assert.equal(published, []);
       });
     });
 
