@@ -21,6 +21,7 @@ import type { ConnectionUser, SimConnection } from "./lock-connection.ts";
 import type { LockAsk, LockCall } from "./lock-history.ts";
 import { claimOf, fieldOf, grantsOf, isArray, isMixed } from "./lock-history.ts";
 import type { Swarm } from "./swarm.ts";
+import type { Count } from "./tally.ts";
 
 /** Where clients connect. */
 export interface LockServers {
@@ -39,8 +40,23 @@ export interface LockClientsWitness {
   disconnected(connection: number): void;
   /** A walk through LOCK.LIST began and ended at these times and has shown these keys. */
   walked(walk: { readonly fromMs: number; readonly keys: ReadonlySet<string> }): void;
-  did(what: "connections closed" | "waits interrupted" | "sessions resumed"): void;
+  did(what: LockDeed): void;
 }
+
+/** What clients count. */
+export type LockDeed = Extract<
+  Count,
+  | "connections closed"
+  | "waits interrupted"
+  | "sessions resumed"
+  | "locks granted over groups"
+  | "locks bound"
+  | "readers that wrote"
+  | "writers that read"
+  | "locks taken once more"
+  | "tickets claimed"
+  | "tickets cancelled"
+>;
 
 const MIXED = ["mix:0", "mix:1"] as const;
 const SHARED = ["rw:0", "rw:1", "rw:2"] as const;
@@ -169,6 +185,7 @@ export class LockClients {
     call.reply = reply ?? null;
     call.outcome = reply === undefined ? "unknown" : outcomeOf(reply);
     if (call.outcome !== "unknown") call.returnedMs = this.nowMs;
+    if (claimOf(call)?.bind === true && grantsOf(call).length > 0) this.witness.did("locks bound");
     this.witness.told(call);
   }
 }
@@ -342,7 +359,8 @@ class LockClient {
     if (this.#random.chance(1, 8)) this.disconnect();
     this.#connected(() => {
       const drawn = this.#random.below(100);
-      if (drawn < 28) this.#single(this.#random.pick(MIXED), {});
+      if (drawn < 24) this.#single(this.#random.pick(MIXED), {});
+      else if (drawn < 28) this.#plain(this.#random.pick(TOGETHER));
       else if (drawn < 50) this.#readOrWrite(this.#random.pick(SHARED));
       else if (drawn < 62) this.#permits(this.#random.pick(COUNTED));
       else if (drawn < 74) this.#several();
@@ -424,6 +442,26 @@ class LockClient {
     });
   }
 
+  /** Takes a lock as old clients do, of a key for which others wait, with others or after a delay. */
+  #plain(key: string): void {
+    const owner = this.#owner();
+    const operation: Operation = {
+      kind: "set",
+      db: 0,
+      key,
+      value: owner,
+      when: "nx",
+      compare: "",
+      expireMode: "after",
+      expireMs: this.#ttlMs(),
+      answer: "status",
+    };
+    this.#ask({ kind: "operation", operation }, ({ outcome, reply }) => {
+      if (outcome === "answered" && reply === null) this.think();
+      else this.#letGo(key, owner, "");
+    });
+  }
+
   #hold(key: string, owner: string, token: string): void {
     const drawn = this.#random.below(100);
     if (drawn < 6) {
@@ -480,7 +518,12 @@ class LockClient {
       const again = reentrant ? mode : mode === "shared" ? "exclusive" : "shared";
       const request = { owner, waitMs: this.#waitMs(), ...wish, mode: again } as const;
       this.#acquire(key, request, (second) => {
-        this.#hold(key, owner, grantsOf(second)[0]?.token ?? "");
+        const granted = grantsOf(second)[0];
+        if (granted !== undefined) {
+          const change = again === "exclusive" ? "readers that wrote" : "writers that read";
+          this.#all.witness.did(again === mode ? "locks taken once more" : change);
+        }
+        this.#hold(key, owner, granted?.token ?? "");
       });
     });
   }
@@ -530,8 +573,12 @@ class LockClient {
       provisional: false,
     } as const;
     this.#ask({ kind: groups.size === 1 ? "lock-wait" : "lock-all", operation }, (call) => {
-      if (grantsOf(call).length === 0) this.think();
-      else this.#releaseAll(keys, owner);
+      if (grantsOf(call).length === 0) {
+        this.think();
+        return;
+      }
+      if (groups.size > 1) this.#all.witness.did("locks granted over groups");
+      this.#releaseAll(keys, owner);
     });
   }
 
@@ -621,7 +668,9 @@ class LockClient {
     const { key, owner, group, ticket } = what;
     if (this.#random.chance(1, 3)) {
       const operation = { kind: "lock-cancel", ticket } as const;
-      this.#ask({ kind: "group", group, operation }, () => {
+      this.#ask({ kind: "group", group, operation }, (call) => {
+        if (fieldOf(call.reply, "state") === "cancelled")
+          this.#all.witness.did("tickets cancelled");
         this.think();
       });
       return;
@@ -629,8 +678,12 @@ class LockClient {
     const waitMs = this.#random.chance(1, 2) ? 0 : 1 + this.#random.below(400);
     const operation = { kind: "lock-ticket", ticket } as const;
     this.#ask({ kind: "lock-ticket", group, operation, waitMs }, (call) => {
-      if (fieldOf(call.reply, "state") === "claimed") this.#release(key, owner);
-      else this.think();
+      if (fieldOf(call.reply, "state") !== "claimed") {
+        this.think();
+        return;
+      }
+      this.#all.witness.did("tickets claimed");
+      this.#release(key, owner);
     });
   }
 
