@@ -5,9 +5,11 @@ import type { PaxlockCluster } from "../support/paxlock-cluster.ts";
 import { withPaxlockCluster } from "../support/paxlock-cluster.ts";
 import { RespClient } from "../support/resp-client.ts";
 import { RespError } from "../support/resp3-reader.ts";
+import { measured } from "../support/bystander.ts";
 import { suite } from "../support/suite.ts";
 
-const NODES = { args: ["--groups", "4", "--session-timeout", "2s"] } as const;
+/** A node that a busy machine holds up for some seconds must not lose its sessions. */
+const NODES = { args: ["--groups", "4", "--session-timeout", "8s"] } as const;
 
 const MINUTE = "60000";
 
@@ -20,7 +22,7 @@ async function waiters(any: RespClient, key: string): Promise<number> {
   return Array.isArray(queue) ? queue.length : -1;
 }
 
-async function until(what: string, isSo: () => Promise<boolean>, limitMs = 20_000): Promise<void> {
+async function until(what: string, isSo: () => Promise<boolean>, limitMs = 40_000): Promise<void> {
   const endMs = performance.now() + limitMs;
   while (!(await isSo())) {
     if (performance.now() > endMs) throw new Error(`not in time: ${what}`);
@@ -125,20 +127,28 @@ suite(
         for (const [at, key] of keys.entries()) {
           assert.ok(Array.isArray(await clients[at]?.call("LOCK.ACQUIRE", key, `o${key}`, MINUTE)));
         }
-        const answers: Promise<unknown>[] = [];
-        for (const [at, key] of keys.entries()) {
+        const looker = await client(cluster, 1);
+        const ask = (at: number): Promise<unknown> => {
           const next = keys[(at + 1) % 3] ?? "";
-          const answer = clients[at]?.call("LOCK.ACQUIRE", next, `o${key}`, MINUTE, "WAIT", MINUTE);
-          answers.push(answer ?? Promise.resolve(null));
-          await sleep(50);
+          const owner = `o${keys[at] ?? ""}`;
+          const answer = clients[at]?.call("LOCK.ACQUIRE", next, owner, MINUTE, "WAIT", MINUTE);
+          return answer ?? Promise.resolve(null);
+        };
+        const answers: Promise<unknown>[] = [];
+        for (const at of [0, 1]) {
+          answers.push(ask(at));
+          const next = keys[at + 1] ?? "";
+          await until(`${next} is waited for`, async () => (await waiters(looker, next)) === 1);
         }
-        const began = performance.now();
+        const nodes = cluster.ids.map((id) => cluster.node(id).pid);
 
-        const [at, told] = await Promise.race(
-          answers.map(async (answer, index) => [index, await answer] as const),
-        );
+        const { result, ownMs } = await measured(nodes, async () => {
+          answers.push(ask(2));
+          return Promise.race(answers.map(async (answer, index) => [index, await answer] as const));
+        });
 
-        assert.ok(performance.now() - began < 1_000, `${performance.now() - began} ms`);
+        const [at, told] = result;
+        assert.ok(ownMs < 1_000, `${ownMs} ms`);
         assert.is(at, 2, "the youngest");
         assert.ok(told instanceof RespError);
         assert.is(told.message, "DEADLOCK oc -> oa -> ob -> oc");
