@@ -116,11 +116,11 @@ export class WaitLine {
     const session = went ?? (await connection.call(["LOCK.SESSION"], attemptTimeoutMs));
     if (typeof session !== "string") throw new NoAnswer("LOCK.SESSION gave no session", false);
     this.#session = session;
-    return session === before ? "resumed" : "new";
+    return went !== null && session === before ? "resumed" : "new";
   }
 }
 
-/** The session, or null when it has ended, so that there is nothing to go on with. */
+/** The session, or null when nothing of it is left, so that there is nothing to go on with. */
 async function resumed(
   connection: Connection,
   session: string,

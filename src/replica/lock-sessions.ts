@@ -72,8 +72,9 @@ export class LockSessions {
 
   /**
    * Takes over the session `id` for a client at `address`, from another connection, another node, or as
-   * a new one where no group knows it (any more). It is the client's at once; `sink` gets the id when all
-   * groups know that, else an error, and RESUME may be tried again.
+   * a new one where no group knows it (any more). It is the client's at once; `sink` is told when all
+   * groups know that: the id, or nil where nothing belonged to it, so that a client that was away for too
+   * long knows that it has lost what it held; else an error, and RESUME may be tried again.
    */
   resume(id: string, address: string, sink: ReplySink): LockSession {
     const before = this.#open.get(id);
@@ -167,14 +168,16 @@ class Attaching {
   readonly sink: ReplySink;
   #missing: number;
   #error: Reply = null;
+  #isKnown = false;
 
   constructor(id: string, groups: number, sink: ReplySink) {
     this.#missing = groups;
     this.sink = {
       resolve: (reply) => {
         if (isError(reply)) this.#error ??= reply;
+        else if (reply === 1) this.#isKnown = true;
         this.#missing -= 1;
-        if (this.#missing === 0) sink.resolve(this.#error ?? id);
+        if (this.#missing === 0) sink.resolve(this.#error ?? (this.#isKnown ? id : null));
       },
     };
   }

@@ -66,6 +66,21 @@ suite("replica/lock-sessions", (test) => {
     }
   });
 
+  test("who resumes a session of which nothing is left is told so", () => {
+    const world = ClusterWorld.ready();
+    const client = bound(world, world.follower(0), "0k");
+    const id = client.id();
+    client.close();
+    isFreed(world, "0k", 5_000);
+
+    const late = new LockClient(world.follower(0));
+
+    assert.is(world.answered(late.resume(id)), null);
+    // The session is there again, for what comes.
+    world.answered(late.ask(acquire("0k", "bound", BOUND)));
+    assert.is(holderOf(world, "0k"), "bound");
+  });
+
   test("a session that has moved is not ended by the node that it has left, however late", () => {
     const world = ClusterWorld.ready();
     const [one, two] = world.nodes;
