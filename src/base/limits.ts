@@ -462,6 +462,24 @@ export const PATTERNS_MAX = 4_096;
  */
 export const PUBLISHED_BYTES_PER_TICK_MAX = 4 * 1024 * 1024;
 
+/**
+ * Messages that one script may publish; past it, it is aborted and undone. One that frees a lock publishes
+ * one; each is held against all patterns while the group waits.
+ */
+export const SCRIPT_MESSAGES_MAX = 256;
+
+/** Bytes of these messages and the names of their channels: the largest message, and others. */
+export const SCRIPT_MESSAGES_BYTES_MAX = 2 * 1024 * 1024;
+
+/** What a message of a script is counted with beside that, in an entry. */
+export const SCRIPT_MESSAGE_OVERHEAD_BYTES = 256;
+
+/**
+ * Bytes that all scripts of one entry may publish: they are held until the entry is applied. Some
+ * 30,000 messages of unlocked locks; past it a script is undone and its client told to try again.
+ */
+export const ENTRY_MESSAGES_BYTES_MAX = 8 * 1024 * 1024;
+
 // --- requests on the wire ------------------------------------------------------------------------
 
 /**
@@ -567,6 +585,15 @@ assert(VALUE_BYTES_MAX <= EVALUATED_SCRIPT_BYTES_MAX, "a script that runs can be
 assert(
   SCRIPT_REPLY_BYTES_MAX * 2 < REPLY_BYTES_MAX,
   "what a script has done is never hidden by an error about its reply",
+);
+assert(
+  VALUE_BYTES_MAX + CHANNEL_BYTES_MAX <= SCRIPT_MESSAGES_BYTES_MAX,
+  "a script may publish what a client may",
+);
+assert(
+  SCRIPT_MESSAGES_BYTES_MAX + SCRIPT_MESSAGES_MAX * SCRIPT_MESSAGE_OVERHEAD_BYTES <=
+    ENTRY_MESSAGES_BYTES_MAX,
+  "a script that is alone in its entry may publish all that it may",
 );
 assert(SCRIPT_REPLY_DEPTH_MAX < REPLY_DEPTH_MAX, "what a script answers passes between nodes");
 assert(

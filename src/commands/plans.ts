@@ -53,6 +53,7 @@ export function refusing({ refusal }: RefusedIfPresent): (reply: Reply) => Reply
 export function inScript(plan: Plan): ScriptCommand {
   switch (plan.kind) {
     case "reply":
+    case "publish":
       return plan;
     case "every-group":
       return {
@@ -69,7 +70,6 @@ export function inScript(plan: Plan): ScriptCommand {
     case "close":
     case "shutdown":
     case "subscription":
-    case "publish":
     case "paxos":
     case "lock-wait":
     case "lock-all":

@@ -22,7 +22,7 @@ import type {
   SubscriptionPlan,
 } from "./contract.ts";
 import { overLimit, wrongSubcommandArity } from "./errors.ts";
-import { answer, help } from "./plans.ts";
+import { answer, help, inScript } from "./plans.ts";
 import { NO_KEYS } from "./spec.ts";
 
 /** What the channels begin with on which the server tells of locks. */
@@ -92,16 +92,15 @@ function planLeave(args: readonly string[], verb: SubscriptionPlan["verb"]): Pla
   return { kind: "subscription", verb, names: args.slice(1) };
 }
 
-/** What a client may tell everybody, or why it may not. */
-function parsePublish(args: readonly string[]): PublishPlan | ErrorReply {
+function planPublish(args: readonly string[]): Plan {
   const channel = args[1] ?? "";
   const message = args[2] ?? "";
   const error = channelError(channel);
-  if (error !== null) return error;
+  if (error !== null) return answer(error);
   if (message.length > VALUE_BYTES_MAX) {
-    return overLimit("a message", message.length, VALUE_BYTES_MAX);
+    return answer(overLimit("a message", message.length, VALUE_BYTES_MAX));
   }
-  if (channel.startsWith(LOCK_CHANNEL_PREFIX)) return RESERVED_CHANNEL;
+  if (channel.startsWith(LOCK_CHANNEL_PREFIX)) return answer(RESERVED_CHANNEL);
   return { kind: "publish", channel, message };
 }
 
@@ -215,10 +214,8 @@ export const publishSpec = {
     { name: "channel", type: "string" },
     { name: "message", type: "string" },
   ],
-  plan: (args) => {
-    const parsed = parsePublish(args);
-    return parsed.kind === "error" ? answer(parsed) : parsed;
-  },
+  plan: planPublish,
+  script: (args) => inScript(planPublish(args)),
 } as const satisfies CommandSpec;
 
 const subcommand = {

@@ -1,5 +1,5 @@
 /** The machine's refusals. Texts are those of Redis 7.2 where Redis has the case. */
-import { KEY_BYTES_MAX } from "../base/limits.ts";
+import { KEY_BYTES_MAX, SCRIPT_MESSAGES_BYTES_MAX, SCRIPT_MESSAGES_MAX } from "../base/limits.ts";
 import type { ErrorReply } from "../base/reply.ts";
 import { errorReply } from "../base/reply.ts";
 import type { LockMode } from "./locks/lock-operation.ts";
@@ -28,6 +28,15 @@ export const TOO_MANY_SCRIPTS = errorReply(
 
 export const WRITE_IN_READ_ONLY_SCRIPT = errorReply(
   "ERR Write commands are not allowed from read-only scripts.",
+);
+
+export const TOO_MANY_MESSAGES = errorReply(
+  `LIMIT a script publishes ${SCRIPT_MESSAGES_MAX} messages of ${SCRIPT_MESSAGES_BYTES_MAX} bytes together ` +
+    "at most; all its effects were undone",
+);
+
+export const TOO_MUCH_AT_A_TIME = errorReply(
+  "TRYAGAIN scripts publish too much at the same time; all effects of this one were undone",
 );
 
 export const NOT_FROM_SCRIPT = errorReply("ERR This Redis command is not allowed from script");

@@ -45,6 +45,8 @@ import { digestLocks, markOfRecord, toRecordRow } from "./locks/lock-rows.ts";
 import { settle } from "./locks/settle.ts";
 import type { EvalOperation, Operation, ScriptLoadOperation } from "./operation.ts";
 import { isWrite } from "./operation.ts";
+import type { PublishedMessage } from "./publications.ts";
+import { Publications } from "./publications.ts";
 import type { ReplyWindowLimits } from "./reply-window.ts";
 import { ReplyWindows } from "./reply-window.ts";
 import { RowLedger } from "./row-ledger.ts";
@@ -107,6 +109,9 @@ export interface DatabaseCounts {
 export class Machine {
   readonly #rows = new RowLedger();
   readonly #keyspace: Keyspace;
+  readonly #publications = new Publications();
+  /** What scripts have their effects on. */
+  readonly #effects: { readonly keyspace: Keyspace; readonly publications: Publications };
   readonly #scripts: ScriptCache;
   readonly #replyWindows: ReplyWindows;
   readonly #engine: ScriptEngine;
@@ -125,6 +130,7 @@ export class Machine {
     const { databaseKeysMax = DATABASE_KEYS_MAX } = limits;
     const { stateBytesMax = groupStateBytesMax(1) } = options;
     this.#keyspace = new Keyspace(this.#rows, { tokenEpoch, databaseKeysMax, stateBytesMax });
+    this.#effects = { keyspace: this.#keyspace, publications: this.#publications };
     this.#scripts = new ScriptCache(this.#rows);
     this.#replyWindows = new ReplyWindows(this.#rows, limits.replyWindow);
     this.#engine = options.scripts;
@@ -212,6 +218,7 @@ export class Machine {
   apply(entry: Entry, slot: Slot, reads: readonly PlacedRead[] = NO_READS): Reply[] {
     assert(this.#restoring === null, "a restore must be finished first");
     assert(slot > this.#appliedSlot, "slots are applied in order, each once");
+    this.#publications.beginEntry();
     if (this.isVoid(entry)) {
       assert(reads.length === 0, "nothing is read at a place in a void entry");
       this.#appliedSlot = slot;
@@ -311,6 +318,11 @@ export class Machine {
   /** What has happened to locks since this was last called, if {@link wantsEvents}. */
   takeEvents(): readonly LockEvent[] {
     return this.#keyspace.locks.takeEvents();
+  }
+
+  /** What scripts of the last entry have published: for the subscribers of this node alone. */
+  takePublished(): readonly PublishedMessage[] {
+    return this.#publications.take();
   }
 
   /** What the applied state knows of a request, for its node after a snapshot. */
@@ -537,17 +549,24 @@ export class Machine {
       body = operation.body;
       if (!this.#keyspace.reading) this.#scripts.addEvaluated(sha, body);
     }
-    const host = new RunningScript(this.#keyspace, this.#environment, operation);
+    const host = new RunningScript(this.#effects, this.#environment, operation);
     const run = { sha, body, keys, args, readOnly };
     if (this.#keyspace.reading) return this.#engine.run(run, host).reply;
     this.#keyspace.beginUndo();
-    return this.#settle(this.#engine.run(run, host));
+    this.#publications.beginScript();
+    const outcome = this.#engine.run(run, host);
+    const { refusal } = this.#publications;
+    return this.#settle(refusal === null ? outcome : { kind: "aborted", reply: refusal });
   }
 
   /** A script that broke a bound never happened; one that failed in itself did as far as it came. */
   #settle(outcome: ScriptOutcome): Reply {
-    if (outcome.kind === "aborted") this.#keyspace.undo();
-    else this.#keyspace.keep();
+    if (outcome.kind === "aborted") {
+      this.#keyspace.undo();
+      this.#publications.undo();
+    } else {
+      this.#keyspace.keep();
+    }
     return outcome.reply;
   }
 }

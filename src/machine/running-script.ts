@@ -13,6 +13,7 @@ import { valueOf } from "./keyspace/string-operations.ts";
 import type { Keyspace } from "./keyspace/keyspace.ts";
 import type { Operation } from "./operation.ts";
 import { isWrite } from "./operation.ts";
+import type { Publications } from "./publications.ts";
 import type { DirectCommands, ScriptCommands, ScriptHost } from "./script/port.ts";
 import { accessOf } from "./script-access.ts";
 
@@ -27,16 +28,18 @@ export interface ScriptEnvironment {
 export class RunningScript implements ScriptHost, DirectCommands {
   readonly #keyspace: Keyspace;
   readonly #environment: ScriptEnvironment;
+  readonly #publications: Publications;
   #readOnly: boolean;
   /** SELECT in a script is over when the script is. */
   #db: number;
 
   constructor(
-    keyspace: Keyspace,
+    effects: { readonly keyspace: Keyspace; readonly publications: Publications },
     environment: ScriptEnvironment,
     script: { readonly db: number; readonly readOnly: boolean },
   ) {
-    this.#keyspace = keyspace;
+    this.#keyspace = effects.keyspace;
+    this.#publications = effects.publications;
     this.#environment = environment;
     this.#db = script.db;
     this.#readOnly = script.readOnly;
@@ -53,6 +56,10 @@ export class RunningScript implements ScriptHost, DirectCommands {
         return OK;
       case "time":
         return timeOf(this.#keyspace.wallMs);
+      case "publish":
+        // As in Redis. A read is run by one node alone, so nobody else would hear of it.
+        if (this.#readOnly) return WRITE_IN_READ_ONLY_SCRIPT;
+        return this.#publications.add(command.channel, command.message);
       case "operation":
         if (this.#readOnly && (command.write || isWrite(command.operation))) {
           return WRITE_IN_READ_ONLY_SCRIPT;

@@ -19,9 +19,10 @@ import type { Reply } from "../base/reply.ts";
 import type { Entry } from "../machine/entry.ts";
 import { NO_ORIGINS } from "../machine/entry.ts";
 import type { LockOutcome } from "../machine/locks/lock-event.ts";
-import type { Machine } from "../machine/machine.ts";
+import type { Machine, PlacedRead } from "../machine/machine.ts";
 import { SCRIPT_BODY_NEEDED } from "../machine/machine.ts";
 import type { EvalOperation, Operation } from "../machine/operation.ts";
+import type { PublishedMessage } from "../machine/publications.ts";
 import type { Effect, Role } from "../paxos/effects.ts";
 import type { PaxosGroup } from "../paxos/group.ts";
 import type { Member, MemberChange } from "../paxos/members.ts";
@@ -65,6 +66,9 @@ export interface LockHooks {
   installed(group: GroupReplica): void;
 }
 
+/** What scripts have published in an entry that was applied: for the subscribers of this node. */
+export type ScriptsPublished = (messages: readonly PublishedMessage[]) => void;
+
 /** Called when an EVALSHA reached a group that lacks the script. */
 export type ScriptBodyNeeded = (
   group: GroupReplica,
@@ -79,12 +83,13 @@ export class GroupReplica {
   readonly serving: Serving;
   readonly #context: ReplicaContext;
   readonly #onScriptBodyNeeded: ScriptBodyNeeded;
+  readonly #onPublished: ScriptsPublished;
   readonly #time: GroupTime;
   readonly #reads = new QuorumReads();
   readonly #proposals: Proposals;
   readonly #window: CatchUpWindow;
   readonly #locks: LockHooks;
-  /** Other nodes whose clients learn by the newest entries that their wait is over. */
+  /** Other nodes whose clients learn by the newest entries what they wait for, or listen to. */
   readonly #awaitedBy = new Set<NodeId>();
   #machine: Machine;
   #members: readonly Member[];
@@ -95,6 +100,11 @@ export class GroupReplica {
   #recoveredThrough: Slot = 0;
   #checkpointedSlot: Slot;
   #bytesSinceCheckpoint = 0;
+  /**
+   * The last slot of the log as it was found on the disk. What scripts publish up to there may have been
+   * told before this start, and nobody who hears this node now was there to hear it.
+   */
+  readonly #foundThrough: Slot;
   /** The slot of the newest snapshot that was put in. */
   #installedSlot: Slot = 0;
   /** The slot of the newest change of membership, and up to where the disk has the state. */
@@ -111,6 +121,7 @@ export class GroupReplica {
       readonly context: ReplicaContext;
       readonly forwardLoad: Load;
       readonly onScriptBodyNeeded: ScriptBodyNeeded;
+      readonly onPublished: ScriptsPublished;
       readonly locks: LockHooks;
     },
   ) {
@@ -120,7 +131,9 @@ export class GroupReplica {
     this.#machine = recovered.machine;
     this.#context = context;
     this.#onScriptBodyNeeded = options.onScriptBodyNeeded;
+    this.#onPublished = options.onPublished;
     this.#locks = options.locks;
+    this.#foundThrough = recovered.paxos.nextSlot - 1;
     this.#time = new GroupTime(context.clock);
     this.#proposals = new Proposals(context);
     this.forwards = new ForwardQueue(this.id, context, options.forwardLoad);
@@ -322,7 +335,7 @@ export class GroupReplica {
     // Handed out before the snapshot was put in that holds it.
     if (slot <= this.#installedSlot) return;
     const flight = this.#proposals.decided(slot);
-    if (flight === undefined) this.#machine.apply(this.#decode(value), slot);
+    if (flight === undefined) this.#run(this.#decode(value), slot);
     else this.#applyFlight(flight, decided);
     this.#tellOfLocks();
     this.paxos.applied(slot);
@@ -445,7 +458,7 @@ export class GroupReplica {
     this.#locks.applied(this, outcomes);
   }
 
-  /** Anybody may ask for a ticket, at any node. */
+  /** Anybody may ask for a ticket, or hear what scripts publish, at any node. */
   #awaitEverywhere(): void {
     for (const { id } of this.#members) if (id !== this.#context.self) this.#awaitedBy.add(id);
   }
@@ -454,12 +467,24 @@ export class GroupReplica {
     const { batch, entry, bytes } = flight;
     if (bytes === value || sameBytes(bytes, value)) {
       if (!this.#machine.isVoid(entry)) {
-        this.#answer(batch, this.#machine.apply(entry, slot, batch.reads));
+        this.#answer(batch, this.#run(entry, slot, batch.reads));
         return;
       }
     }
-    this.#machine.apply(this.#decode(value), slot);
+    this.#run(this.#decode(value), slot);
     this.#proposals.lose(flight);
+  }
+
+  /** Applies an entry, and tells what its scripts publish before anybody is answered, as Redis does. */
+  #run(entry: Entry, slot: Slot, reads?: readonly PlacedRead[]): readonly Reply[] {
+    const replies = this.#machine.apply(entry, slot, reads);
+    const published = this.#machine.takePublished();
+    if (published.length > 0 && slot > this.#foundThrough) {
+      // Subscribers of other nodes hear of it when those apply the entry, too.
+      if (this.#role === "leader") this.#awaitEverywhere();
+      this.#onPublished(published);
+    }
+    return replies;
   }
 
   /** Whoever leaves gets no answers any more, and has nothing executed that comes late. */

@@ -35,7 +35,7 @@ export class LockFeed {
 
   /** An entry was applied. */
   applied(machine: Machine): void {
-    if (this.#listeners.size === 0) return;
+    // Also where nobody listens any more: nothing may be left for somebody who listens later.
     for (const event of machine.takeEvents()) {
       for (const listener of this.#listeners) listener(event);
     }

@@ -83,7 +83,7 @@ export interface ReplicaOptions {
   readonly onStorage: (reason: Error | null) => void;
   /** Told what a person who follows the log should know. */
   readonly onEvent?: (event: ReplicaEvent) => void;
-  /** Told what a client of another node has published. */
+  /** Told what a client of another node has published, and what scripts have, for this node's subscribers. */
   readonly onPublished?: (channel: string, message: string) => void;
   /** Whether a script is Lua: one that is not will never be known. */
   readonly compiles: (sha: string, body: string) => boolean;

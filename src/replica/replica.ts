@@ -68,6 +68,7 @@ export class Replica {
   readonly #transport: Transport | null;
   readonly #timings: Required<ReplicaTimings>;
   readonly #onEvent: (event: ReplicaEvent) => void;
+  readonly #onPublished: (channel: string, message: string) => void;
   readonly #groups: GroupReplica[] = [];
   readonly #context: ReplicaContext;
   readonly #outbound: Outbound;
@@ -113,6 +114,7 @@ export class Replica {
     this.#transport = transport;
     this.#timings = { ...DEFAULT_TIMINGS, ...options.timings };
     this.#onEvent = options.onEvent ?? (() => undefined);
+    this.#onPublished = options.onPublished ?? (() => undefined);
     this.#outbound = new Outbound(transport, (to, messages) => {
       this.#dropped(to, messages);
     });
@@ -168,7 +170,7 @@ export class Replica {
     });
     this.#broadcast = new Broadcast(this.#context, {
       members: () => this.#groups[0]?.members ?? [],
-      onPublished: options.onPublished ?? (() => undefined),
+      onPublished: this.#onPublished,
     });
     this.locks = new Locks(this.#context, {
       groups: this.#groups,
@@ -217,6 +219,9 @@ export class Replica {
       forwardLoad: this.#forwardLoad,
       onScriptBodyNeeded: (which, operation, sink) => {
         this.#retryScript(which, operation, sink);
+      },
+      onPublished: (messages) => {
+        for (const { channel, message } of messages) this.#onPublished(channel, message);
       },
       locks: this.locks,
     });

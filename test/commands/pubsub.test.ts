@@ -8,6 +8,7 @@ import {
   VALUE_BYTES_MAX,
 } from "../../src/base/limits.ts";
 import type { PubSubPort } from "../../src/commands/contract.ts";
+import { scriptCommands } from "../../src/commands/script-commands.ts";
 import { matchesChannel } from "../../src/commands/pubsub.ts";
 import { suite } from "../support/suite.ts";
 import type { FakeServer } from "./fakes.ts";
@@ -122,6 +123,34 @@ suite("commands/pubsub", (test) => {
       ["", ""],
       ["__keyspace@0__:a", "x"],
     ]);
+  });
+
+  test("scripts PUBLISH what clients may, ask PUBSUB nothing and subscribe to nothing", () => {
+    const parse = (...args: readonly string[]): unknown => {
+      const command = scriptCommands.parse(args, 0);
+      return command.kind === "reply" ? textOf(command.reply) : command;
+    };
+    assert.equal(parse("PUBLISH", "a", "\xff"), { kind: "publish", channel: "a", message: "\xff" });
+    assert.equal(parse("publish", "", ""), { kind: "publish", channel: "", message: "" });
+    assert.match(
+      String(parse("publish", "__lock@0__:a", "x")),
+      /^ERR channels that begin with __lock@ /,
+    );
+    assert.match(
+      String(parse("publish", "x".repeat(CHANNEL_BYTES_MAX + 1), "x")),
+      /^LIMIT a channel of/,
+    );
+    assert.match(
+      String(parse("publish", "a", "x".repeat(VALUE_BYTES_MAX + 1))),
+      /^LIMIT a message of/,
+    );
+    assert.match(String(parse("publish", "a")), /^ERR Wrong number of args/);
+    for (const line of ["pubsub numpat", "subscribe a", "psubscribe a", "unsubscribe"]) {
+      assert.match(
+        String(parse(...line.split(" "))),
+        /^ERR This Redis command is not allowed from script/,
+      );
+    }
   });
 
   test("PUBLISH is refused, to be tried again, where nodes have no room for the message", () => {

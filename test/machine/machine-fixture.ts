@@ -27,6 +27,13 @@ import type { Checkpoint, MachineMeta, StateRow } from "../../src/machine/state.
 /** One command of a test script. */
 export type Step = Operation | { readonly kind: "select"; readonly db: number } | { kind: "time" };
 
+/** A step that has no effect on the state: twins of the machine need not know of it. */
+export interface PublishStep {
+  readonly kind: "publish";
+  readonly channel: string;
+  readonly message: string;
+}
+
 /** A test script: runs its steps, answers their replies, and ends as it says. */
 export interface Program {
   readonly steps: readonly Step[];
@@ -80,9 +87,10 @@ export class ProgramEngine implements ScriptEngine {
 /** "Parses" a step; it runs in the script's db whatever db it names. */
 export const programCommands: ScriptCommands = {
   parse([text = ""], db) {
-    const step = decode(text) as Step;
+    const step = decode(text) as Step | PublishStep;
     if (step.kind === "select") return { kind: "select", db: step.db };
     if (step.kind === "time") return { kind: "time" };
+    if (step.kind === "publish") return step;
     const operation = ("db" in step ? { ...step, db } : step) as Operation;
     return { kind: "operation", operation, write: isWrite(operation) };
   },

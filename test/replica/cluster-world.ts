@@ -212,6 +212,8 @@ export class TestNode {
   readonly id: NodeId;
   readonly disk: TestDisk;
   readonly events: ReplicaEvent[] = [];
+  /** What its subscribers would have been told since its last start. */
+  published: (readonly [channel: string, message: string])[] = [];
   /** Bodies that this node has handed to its links, decoded. */
   readonly sent: { readonly to: NodeId; readonly messages: readonly PeerMessage[] }[] = [];
   readonly #world: ClusterWorld;
@@ -239,6 +241,7 @@ export class TestNode {
   start(): void {
     const { clock, scheduler, options } = this.#world;
     this.boot += 1;
+    this.published = [];
     const own = new NodeScheduler(scheduler);
     this.#scheduler = own;
     this.disk.scheduler = own;
@@ -259,6 +262,9 @@ export class TestNode {
       onStorage: () => undefined,
       onEvent: (event) => {
         this.events.push(event);
+      },
+      onPublished: (channel, message) => {
+        this.published.push([channel, message]);
       },
       compiles: () => true,
     });

@@ -172,10 +172,13 @@ export class Answer implements ReplySink {
   }
 }
 
-/** A script engine for scripts that only return their own body. */
+/** A script engine for scripts that run the command that is their arguments, or return their own body. */
 export const echoEngine: ScriptEngine = {
   compile: () => null,
-  run: ({ body }) => ({ kind: "done", reply: body }),
+  run: ({ body, args }, host) => ({
+    kind: "done",
+    reply: args.length === 0 ? body : host.call(args),
+  }),
 };
 
 export class World {

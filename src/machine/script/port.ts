@@ -78,6 +78,8 @@ export type ScriptCommand =
       readonly finish?: (reply: Reply) => Reply;
     }
   | { readonly kind: "select"; readonly db: number }
+  /** A message for subscribers, if the script comes to its end. */
+  | { readonly kind: "publish"; readonly channel: string; readonly message: string }
   | { readonly kind: "time" }
   /** `write`: a command that writes was refused for its arguments. */
   | { readonly kind: "reply"; readonly reply: Reply; readonly write?: boolean };
