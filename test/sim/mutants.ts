@@ -14,6 +14,8 @@ export interface Mutant {
   readonly runs?: number;
   /** Flags that make the situation likely in which it matters. */
   readonly flags?: readonly string[];
+  /** Where runs hardly come to it: the test that makes the situation by hand, and a part of its title. */
+  readonly scenario?: { readonly file: string; readonly title: string };
 }
 
 export const MUTANTS: readonly Mutant[] = [
@@ -230,8 +232,100 @@ export const MUTANTS: readonly Mutant[] = [
     file: "replica/lock-requests.ts",
     find: 'else if (found.kind === "granted") this.#granted(request, found.reply);',
     replace: 'else if (found.kind === "granted") continue;',
-    runs: 400,
-    flags: ["--lock-clients=20", "--clients=2", "--faults=network,crash,pause"],
+    scenario: { file: "replica/lock-waits.test.ts", title: "found in the snapshot" },
+  },
+  {
+    title: "the victim of a deadlock is refused without a second look",
+    file: "replica/deadlocks.ts",
+    find: "if (cycles.length > 0) this.#confirm(cycles);",
+    replace: "if (cycles.length > 0) this.#refuse(cycles.flatMap(({ edges }) => edges));",
+    scenario: { file: "replica/deadlocks.test.ts", title: "edges of a node that lags" },
+  },
+  {
+    title: "what undoes a request overtakes it",
+    file: "replica/lock-chores.ts",
+    find: "if (behind === null) this.#write(group, operation, chore);",
+    replace: "if (group >= 0) this.#write(group, operation, chore);",
+    scenario: { file: "replica/lock-order.test.ts", title: "comes before the end of its session" },
+  },
+  {
+    title: "the end of a session overtakes its resumption",
+    file: "replica/lock-sessions.ts",
+    find: "      session.asked(group);\n",
+    replace: "",
+    scenario: { file: "replica/lock-order.test.ts", title: "comes before the end that follows" },
+  },
+  {
+    title: "each waiter of a circle is refused",
+    file: "replica/deadlocks.ts",
+    find: "for (const cycle of findCycles(confirmed, CYCLES_MAX)) {",
+    replace:
+      "const turned = (edges: readonly GroupEdge[], at: number) => [...edges.slice(at), ...edges.slice(0, at)];\n    const cycles = findCycles(confirmed, CYCLES_MAX).flatMap(({ edges }) =>\n      edges.map((victim, at) => ({ edges: turned(edges, at), victim })),\n    );\n    for (const cycle of cycles) {",
+    flags: ["--lock-clients=12", "--faults=none"],
+  },
+  {
+    title: "nobody looks for deadlocks of several groups",
+    file: "replica/deadlocks.ts",
+    find: "if (this.#groups[0]?.leads !== true || this.#open > 0) return;",
+    replace:
+      "if (this.#groups[0]?.leads !== true || this.#open > 0 || this.#groups.length > 1) return;",
+    flags: ["--lock-clients=12", "--groups=2", "--faults=none", "--ticks=1000"],
+  },
+  {
+    title: "of two who wait the later one comes first",
+    file: "machine/locks/wait-queue.ts",
+    find: "  return a.place < b.place;",
+    replace: "  return a.place > b.place;",
+    flags: ["--lock-clients=12"],
+  },
+  {
+    title: "nobody looks whose turn it is when a lease has run out",
+    file: "machine/machine.ts",
+    find: "endDue(this.#keyspace, this.#expiredPerEntryMax);\n    settle(this.#keyspace);",
+    replace: "endDue(this.#keyspace, this.#expiredPerEntryMax);",
+    flags: ["--lock-clients=12"],
+  },
+  {
+    title: "one who goes from reading to writing does not wait for another one who reads",
+    file: "machine/locks/grant.ts",
+    find: 'return others === 0 && lock.mode === "shared";',
+    replace: 'return others <= 1 && lock.mode === "shared";',
+    flags: ["--lock-clients=12"],
+  },
+  {
+    title: "a ticket that is cancelled keeps its place",
+    file: "machine/locks/tickets.ts",
+    find: 'else if (operation.kind === "lock-cancel") dismiss(keyspace, waiter, null, "cancelled");\n',
+    replace: "",
+    flags: ["--lock-clients=12"],
+  },
+  {
+    title: "a request that is withdrawn keeps its place",
+    file: "machine/locks/release.ts",
+    find: "    keyspace.locks.leave(waiter);\n    return 1;",
+    replace: "    return 1;",
+    flags: ["--lock-clients=12"],
+  },
+  {
+    title: "who has its turn is not told",
+    file: "replica/lock-requests.ts",
+    find: "if (outcome.granted.length > 0) this.#granted(request, outcome.reply);\n    else this.#end",
+    replace: "if (outcome.granted.length === 0) this.#end",
+    flags: ["--lock-clients=12"],
+  },
+  {
+    title: "the sessions of a node that starts anew live on",
+    file: "replica/lost-nodes.ts",
+    find: "if (node === self) this.#endEarlier(",
+    replace: "if (node === self && boot < 0) this.#endEarlier(",
+    flags: ["--lock-clients=12", "--faults=crash"],
+  },
+  {
+    title: "LOCK.LIST ends with the keys, and before those that only wait",
+    file: "machine/locks/lock-list.ts",
+    find: "const isOver = nextItem >= items.length && nextLock >= locks.length;",
+    replace: "const isOver = nextItem >= items.length || nextLock >= locks.length;",
+    flags: ["--lock-clients=12"],
   },
   {
     title: "LOCK.ACQUIREALL leaves keys behind when its coordinator dies",
