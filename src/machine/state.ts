@@ -82,7 +82,7 @@ export interface LockNotice {
 
 /**
  * What a lock says beyond its holders and waiters. There is one while the lock has waiters, several
- * holders or permits, options, a delay, or a notice.
+ * holders or permits, a holder that goes back to reading, options, a delay, or a notice.
  */
 export interface LockRow {
   readonly kind: "lock";
@@ -102,7 +102,8 @@ export interface LockRow {
 
 /**
  * A holder. An exclusive one is a {@link StringRow}, to which this adds what LOCK.ACQUIRE knows; its
- * owner, times and token stand there alone and are empty and 0 here.
+ * owner, times and token stand there alone and are empty and 0 here. A shared one beside an exclusive
+ * one is older and of the same owner: what it goes back to when it writes no more.
  */
 export interface HolderRow {
   readonly kind: "holder";

@@ -17,6 +17,7 @@ import type { Checker, MachineView, Step } from "../../src/sim/checkers/checker.
 import { Violation } from "../../src/sim/checkers/checker.ts";
 import { LockAnswers } from "../../src/sim/checkers/lock-answers.ts";
 import { LockDeadlocks } from "../../src/sim/checkers/lock-deadlocks.ts";
+import { LockDelivered } from "../../src/sim/checkers/lock-delivered.ts";
 import { LockList } from "../../src/sim/checkers/lock-list.ts";
 import { LockQueue } from "../../src/sim/checkers/lock-queue.ts";
 import { LockTold } from "../../src/sim/checkers/lock-told.ts";
@@ -91,6 +92,7 @@ class Rig {
   readonly queue: LockQueue;
   readonly deadlocks: LockDeadlocks;
   readonly list: LockList;
+  readonly delivered: LockDelivered;
   readonly tally = new Tally();
   #slot = 0;
 
@@ -101,6 +103,7 @@ class Rig {
       this.deadlocks.refused(refused, nowMs);
     });
     this.list = new LockList(models);
+    this.delivered = new LockDelivered(models);
   }
 
   /** Applies an entry; `tamper` changes what the checkers are told of it. */
@@ -125,7 +128,8 @@ class Rig {
       nowMs,
     };
     const told = { ...step, ...tamper(step) };
-    for (const checker of [this.queue, this.deadlocks, this.list]) checker.onStep(told);
+    const { queue, deadlocks, list, delivered } = this;
+    for (const checker of [queue, deadlocks, list, delivered]) checker.onStep(told);
     return replies;
   }
 }
@@ -360,6 +364,29 @@ suite("sim/lock-checkers", (test) => {
     });
   });
 
+  test("a node that knows of a grant and does not tell it is found", () => {
+    const rig = new Rig();
+    const wait = acquire("rw:0", "b", { waitMs: 50 });
+    rig.apply(0, [acquire("rw:0", "a"), wait]);
+    const call = (what: Partial<LockCall>): LockCall => {
+      return { ...told(lockWait(wait), 0, 2, errorReply("UNKNOWN")), outcome: "unknown", ...what };
+    };
+    const tellIt = (what: Partial<LockCall>): void => {
+      rig.delivered.onStep({ kind: "told", call: call(what), nowMs: 2 });
+    };
+    rig.delivered.onStep({ kind: "asked", call: call({}), nowMs: 0 });
+    tellIt({});
+    rig.apply(1, [release("rw:0", "a")]);
+    tellIt({ node: 2 });
+    tellIt({ interrupted: true });
+    tellIt({ outcome: "answered", reply: grant(2) });
+    fires(/b is told .* while node 1 knows that it holds rw:0/, () => {
+      tellIt({});
+    });
+    rig.apply(3, [release("rw:0", "b")]);
+    tellIt({});
+  });
+
   test("a writer beside a reader, and a second writer, are found as clients are told", () => {
     const reader = acquire("rw:0", "a", { mode: "shared" });
     const checker = new LockTold(0);
@@ -374,6 +401,16 @@ suite("sim/lock-checkers", (test) => {
     tell(checker, told(lockWait(acquire("rw:0", "d")), 1_200, 1_201, grant(4)));
     fires(/e is told/, () => {
       tell(checker, told(lockWait(acquire("rw:0", "e")), 1_300, 1_301, grant(5)));
+    });
+  });
+
+  test("who reads and would write reads on, as clients are told, until it is told more", () => {
+    const checker = new LockTold(0);
+    const reader = acquire("rw:0", "a", { mode: "shared" });
+    tell(checker, told(lockWait(reader), 0, 1, grant(1)));
+    tell(checker, told(lockWait(acquire("rw:0", "a", { ttlMs: 10, waitMs: 5 })), 2, 8, null));
+    fires(/b is told it has rw:0 exclusive, which a holds shared/, () => {
+      tell(checker, told(lockWait(acquire("rw:0", "b")), 20, 21, grant(3)));
     });
   });
 

@@ -5,7 +5,7 @@
  *
  * - An exclusive lock has one holder; who reads and who writes never hold together.
  * - Permits stay within the limit; one that was lowered under them lets nobody in.
- * - Tokens only rise, also from one key to another.
+ * - Tokens only rise, also from one key to another; but who wrote may read on under an older one.
  * - No waiter is granted after its wait was over.
  * - Nobody is granted before one who stood in front and still waits.
  * - Nothing that is bound, and no waiter, is left of a session that ended.
@@ -61,6 +61,8 @@ export class LockInvariants {
   readonly #ending = new Map<string, number>();
   #seen = new Map<string, Seen>();
   #newestToken = 0n;
+  /** By token: its owner. */
+  readonly #owners = new Map<bigint, string>();
   /** How many grants from a queue were held against their order. */
   ordered = 0;
 
@@ -126,8 +128,11 @@ export class LockInvariants {
       if (all.has(token)) return `token ${token} was given twice`;
       all.add(token);
       const same = before.holders.find((holder) => holder.token === token);
-      if (same === undefined && token <= this.#newestToken) return `token ${token} is no new one`;
-      if (same !== undefined && same.owner !== owner) return `token ${token} has changed its owner`;
+      const known = same ?? (readsOn(seen, before, owner, token) ? { owner } : undefined);
+      if (known === undefined && token <= this.#newestToken) return `token ${token} is no new one`;
+      const first = this.#owners.get(token) ?? known?.owner ?? owner;
+      if (first !== owner) return `token ${token} has changed its owner`;
+      this.#owners.set(token, owner);
     }
     return null;
   }
@@ -205,6 +210,12 @@ export class LockInvariants {
       queue: waiters.map(requestOf),
     };
   }
+}
+
+/** Whether an owner wrote and reads again, under the token that it had before it wrote. */
+function readsOn(seen: Seen, before: Seen, owner: string, token: bigint): boolean {
+  const [writer] = before.mode === "exclusive" ? before.holders : [];
+  return seen.mode === "shared" && writer?.owner === owner && token < writer.token;
 }
 
 /** Whether an entry may change the options of a lock, between two of its operations. */

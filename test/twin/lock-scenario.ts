@@ -162,13 +162,13 @@ function someHolder(
   return { where, owner: owner ?? choices.pick(OWNERS) };
 }
 
-/** The token of a present holder, one that nobody has, or none. */
+/** The token of a present holder, one under which it has read, one that nobody has, or none. */
 function someToken(world: World, choices: Choices, where: { db: number; key: string }): string {
   const which = choices.below(4);
   if (which < 2) return "";
   const held = world.twin.state.keys.find((one) => one.db === where.db && one.key === where.key);
-  const token = held?.holders[choices.below(2)]?.token ?? 0;
-  return String(which === 2 ? token : Math.max(0, token - 1));
+  const { token = 0, reader = null } = held?.holders[choices.below(2)] ?? {};
+  return String(which === 2 ? token : (reader?.token ?? Math.max(0, token - 1)));
 }
 
 function looks(kinds: readonly string[]): Maker {
@@ -294,7 +294,8 @@ const MAKERS: readonly Maker[] = [
     const { waiters, keys } = world.twin.state;
     const waiting = waiters.filter(({ async }) => !async).map(({ claim: asked }) => asked);
     const holding = keys.flatMap(({ holders }) => holders);
-    const asker = [...waiting, ...holding][choices.below(6)];
+    const reading = holding.map(({ reader }) => reader).filter((one) => one !== null);
+    const asker = [...waiting, ...holding, ...reading][choices.below(6)];
     const { session, node, boot, request } = asker ?? {
       session: "s1",
       node: 1,

@@ -55,6 +55,8 @@ export interface TwinHolder {
   provisional: boolean;
   /** The ticket that was granted and not claimed yet; 0 for none. */
   ticket: number;
+  /** Writes, and has read before: what is left to it when it writes no more. */
+  reader: TwinHolder | null;
 }
 
 export interface TwinKey {

@@ -104,6 +104,28 @@ export class LockStoreTwin {
     this.events.push({ kind, db, key, owner, token, session, reason });
   }
 
+  /** What a writer goes back to, as long as that is not over. */
+  readerOf({ reader }: TwinHolder): TwinHolder | null {
+    if (reader === null) return null;
+    const session = this.state.sessions.find(({ id }) => reader.bound && id === reader.session);
+    const ends = [reader.deadlineMs, session?.endsMs ?? 0];
+    return ends.some((ms) => ms !== 0 && this.nowMs > ms) ? null : reader;
+  }
+
+  /** The right of a holder ends, but a writer that has read before reads on. */
+  endRight(key: TwinKey, holder: TwinHolder, ending: Ending): void {
+    const reader = this.readerOf(holder);
+    if (reader === null) {
+      this.end(key, holder, ending);
+      return;
+    }
+    key.mode = "shared";
+    // It counts as held all the time: nobody's notes are forgotten.
+    key.holders.push(reader);
+    this.end(key, holder, ending);
+    this.tell("renewed", key, reader);
+  }
+
   /** A holder holds no more. */
   end(key: TwinKey, holder: TwinHolder, ending: Ending, reason = ""): void {
     key.holders = key.holders.filter((one) => one !== holder);
@@ -154,6 +176,7 @@ export class LockStoreTwin {
       boundWhenConfirmed: false,
       provisional: false,
       ticket: 0,
+      reader: null,
       ...(found === undefined ? {} : { keyRow: found.row }),
     });
   }

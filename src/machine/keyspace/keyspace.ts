@@ -107,9 +107,8 @@ export class Keyspace implements LockHost {
     if (item === undefined) return null;
     if (this.#reading) return item;
     if (isDue(item, this.nowMs)) {
-      if (this.locks.endsWithSession(item)) this.remove(item, "lost");
-      else this.expire(item);
-      return null;
+      const withSession = this.locks.endsWithSession(item);
+      if (withSession ? this.locks.endItem(item, "lost") : this.expire(item)) return null;
     }
     const lock = lockOf(item);
     if (lock === null) return item;
@@ -127,7 +126,9 @@ export class Keyspace implements LockHost {
 
   /** Whether an item counts as gone for the running operation. */
   isGone(item: Item): boolean {
-    return !this.#reading && isDue(item, this.nowMs);
+    if (this.#reading || !isDue(item, this.nowMs)) return false;
+    const lock = lockOf(item);
+    return lock === null || this.locks.readerOf(lock) === null;
   }
 
   /**
@@ -282,10 +283,11 @@ export class Keyspace implements LockHost {
     if (this.#journal !== null) this.#journal.records.push(record);
   }
 
-  /** Takes away a key that is due. */
-  expire(item: Item): void {
-    this.remove(item, "expired");
-    this.expired += 1;
+  /** Takes away a key that is due; false if it stays, see `LockTable.endItem`. */
+  expire(item: Item): boolean {
+    const isGone = this.locks.endItem(item, "expired");
+    if (isGone) this.expired += 1;
+    return isGone;
   }
 
   /** The key that expires next, or null. */

@@ -207,9 +207,9 @@ function grantRefusal(
     const refusal =
       item === null
         ? keyspace.refusal(asked.db, key, null, valueLength, more)
-        : keyspace.growthRefusal(more);
+        : keyspace.growthRefusal(more + valueLength);
     if (refusal !== null) return refusal;
-    promised = more + (item === null ? key.length + valueLength : 0);
+    promised = more + valueLength + (item === null ? key.length : 0);
   }
   return null;
 }

@@ -17,9 +17,11 @@ export function findRequest(
   let owner = "";
   let isAll = false;
   for (const holder of keyspace.locks.holdersOf(session, node, boot, request)) {
-    const { item, mode, key } = holder.lock;
+    const { lock } = holder;
+    const { item, extras, key } = lock;
     if (item === null) continue;
-    owner = mode === "exclusive" ? item.value : holder.owner;
+    if (holder === lock.reader && keyspace.locks.readerOf(lock) === null) continue;
+    owner = holder === extras ? item.value : holder.owner;
     isAll = holder.all;
     grants.push({ key, item, holder });
   }

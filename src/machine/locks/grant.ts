@@ -32,9 +32,9 @@ export function grantOf(item: Item | null, lock: Lock | null, owner: string): Gr
   return holder === undefined ? null : { key: item.key, item, holder };
 }
 
-/** The holder of a lock that has several, or null: then its item has token and lease. */
+/** The holder with a token and a lease of its own, as one of several has; else its item has them. */
 function crowdHolder({ holder }: Grant): Holder | null {
-  return holder !== null && holder.lock.mode !== "exclusive" ? holder : null;
+  return holder !== null && holder.tokenCounter !== 0 ? holder : null;
 }
 
 /** The fencing token of a grant. */
@@ -124,7 +124,8 @@ export function setGrantLease(keyspace: Keyspace, grant: Grant, deadlineMs: Mill
 
 /**
  * Lets a claim hold the key, which it fits and may have. Who has that right already keeps it as it is;
- * the only one that reads and wants to write gets a new right, and with it a new token [L4] [L5].
+ * the only one that reads and wants to write gets a new right, and with it a new token [L4] [L5], and
+ * has the old one as well: see `LockTable.endItem`.
  */
 export function hold(keyspace: Keyspace, db: number, key: string, terms: Terms): Grant {
   const { locks } = keyspace;
@@ -139,8 +140,13 @@ export function hold(keyspace: Keyspace, db: number, key: string, terms: Terms):
   assert(item !== null, "who holds has an item");
   if (lock === null || lock.mode === terms.mode) return holdAgain(keyspace, own, terms);
   const reader = present(own.holder, "who reads is a holder");
-  if (reader.ticket !== null) locks.endTicket(reader.ticket, "lost");
-  locks.detach(reader);
+  if (reader.ticket === null) {
+    // Whether its client will hear of the new right, nobody knows: it has the old one as long.
+    locks.setAside(reader);
+  } else {
+    locks.endTicket(reader.ticket, "lost");
+    locks.detach(reader);
+  }
   locks.change(lock);
   lock.mode = "exclusive";
   keyspace.retake(item, terms.owner, leaseEnd(keyspace, lock, terms.ttlMs));
@@ -235,6 +241,7 @@ export function downgrade(keyspace: Keyspace, grant: Grant, terms: Terms): Grant
     }
     locks.detach(old);
   }
+  if (lock.reader !== null) locks.detach(lock.reader);
   locks.change(lock);
   lock.mode = "shared";
   keyspace.rewrite(item, "", 0);

@@ -4,6 +4,7 @@
  * ```
  *     Item ── Lock ─┬─ extras: the exclusive holder, where LOCK.ACQUIRE knows more than the item
  *                   ├─ crowd: holders that share it or count permits, by owner
+ *                   ├─ reader: what the exclusive holder goes back to, see `LockTable.endItem`
  *                   └─ queue ── Waiter ── Session ── Holder (bound)
  * ```
  * Fields only; what changes them is in `lock-table.ts` and above. Each record is a row of the
@@ -61,6 +62,8 @@ export class Lock extends LockRecord implements ItemLock {
   mode: LockMode = "exclusive";
   extras: Holder | null = null;
   crowd: Map<string, Holder> | null = null;
+  /** What its owner had before it went from reading to writing, and has again when it writes no more. */
+  reader: Holder | null = null;
   /** The permits that are held. */
   used = 0;
   /** How many permits there are while some are held or waited for; 0 else. */

@@ -65,6 +65,9 @@ export class LockRestore {
     }
     for (const waiter of this.#waiters) if (!locks.restoreWaiter(waiter)) return UNFIT;
     for (const lock of this.#locks) if (!locks.restorePlace(lock)) return UNFIT;
+    for (const { reader, item } of this.#locks) {
+      if (reader !== null && reader.owner !== item?.value) return UNFIT;
+    }
     for (const ticket of locks.tickets.values()) {
       if (ticket.state !== "granted") continue;
       const holder = this.#granted(ticket);
@@ -111,6 +114,8 @@ export class LockRestore {
 
   #takeHolder(row: HolderRow, storedMark: number): boolean {
     const lock = this.#lock(row.db, row.key);
+    const [reader] = lock.mode === "shared" && lock.crowd?.size === 1 ? lock.crowd.values() : [];
+    if (row.mode === "exclusive" && reader !== undefined) this.#keyspace.locks.setAside(reader);
     const isFirst = lock.extras === null && lock.crowd === null;
     if (!isFirst && lock.mode !== row.mode) return false;
     lock.mode = row.mode;

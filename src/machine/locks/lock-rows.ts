@@ -30,14 +30,14 @@ export function toLockRow(lock: Lock): LockRow {
 }
 
 export function toHolderRow(holder: Holder): HolderRow {
-  const { db, key, mode } = holder.lock;
+  const { db, key, mode, reader } = holder.lock;
   return {
     kind: "holder",
     row: holder.row,
     db,
     key,
     version: holder.version,
-    mode,
+    mode: holder === reader ? "shared" : mode,
     owner: holder.owner,
     tokenEpoch: holder.tokenEpoch,
     tokenCounter: holder.tokenCounter,
@@ -123,6 +123,7 @@ export function digestLocks(digest: Digest, locks: LockTable): void {
     digest.addNumber(records.size);
     records.visitAfter(0, (lock) => {
       digestRow(digest, toLockRow(lock));
+      if (lock.reader !== null) digestRow(digest, toHolderRow(lock.reader));
       if (lock.crowd === null) return true;
       for (const holder of inOrder(lock.crowd)) digestRow(digest, toHolderRow(holder));
       return true;

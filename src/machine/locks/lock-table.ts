@@ -58,6 +58,8 @@ export interface LockHost {
   /** What a running script has changed so far; null outside of one. */
   readonly undoRecords: UndoRecord[] | null;
   database(db: number): Database;
+  /** Writes value and deadline of an item, which keeps its token. */
+  rewrite(item: Item, value: string, deadlineMs: Millis): void;
   /** Frees a key: ends all its holders, and the item. */
   remove(item: Item, ending?: Ending, reason?: string): void;
 }
@@ -168,7 +170,7 @@ export class LockTable {
 
   tellHolder(kind: LockEventKind, holder: Holder, reason = ""): void {
     const { lock } = holder;
-    if (lock.mode === "exclusive" && lock.item !== null) {
+    if (lock.extras === holder && lock.item !== null) {
       this.tellItem(kind, lock.item, holder.session, reason);
       return;
     }
@@ -311,11 +313,11 @@ export class LockTable {
         this.endHolder(holder, holder.boundTo?.deadlineMs === endsMs ? "lost" : "expired");
       }
     } else if (extras !== null && item !== null && this.#isPast(extras.boundTo?.deadlineMs ?? 0)) {
-      this.#host.remove(item, "lost");
+      this.endItem(item, "lost");
     }
   }
 
-  /** When a holder that shares its lock ends, by its lease or with its session. */
+  /** When a holder ends that has a lease of its own, by that or with its session. */
   #endOf({ deadlineMs, boundTo }: Holder): Millis {
     return earlier(deadlineMs, boundTo?.deadlineMs ?? 0);
   }
@@ -370,16 +372,70 @@ export class LockTable {
     if (lock.mode !== "exclusive") return;
     this.tellItem(ending, item, extras?.session ?? "", reason);
     this.#delay(lock, extras, ending);
+    if (lock.reader !== null) this.detach(lock.reader);
     if (extras === null) return;
     if (extras.ticket !== null) this.endTicket(extras.ticket, "lost");
     this.detach(extras);
   }
 
-  /** A holder holds no more; the last one takes the item along. */
+  /** What the exclusive holder of a lock goes back to; null where it has read nothing, or that is over. */
+  readerOf({ reader }: Lock): Holder | null {
+    return reader === null || this.#isPast(this.#endOf(reader)) ? null : reader;
+  }
+
+  /**
+   * The right to an item ends that one owner has for itself: by its lease, with its session, or because
+   * its client could not be told. An owner that held the lock shared before does so again, with the token
+   * and the lease that it was told then; else the item goes. False if it stays.
+   */
+  endItem(item: Item, ending: Ending, reason = ""): boolean {
+    const lock = lockOf(item);
+    const reader = lock === null ? null : this.readerOf(lock);
+    if (lock === null || reader === null) {
+      this.#host.remove(item, ending, reason);
+      return true;
+    }
+    const { extras } = lock;
+    this.tellItem(ending, item, extras?.session ?? "", reason);
+    this.#delay(lock, extras, ending);
+    if (extras !== null) {
+      if (extras.ticket !== null) this.endTicket(extras.ticket, "lost");
+      this.detach(extras);
+    }
+    this.change(lock);
+    lock.mode = "shared";
+    this.#host.rewrite(item, "", 0);
+    lock.reader = null;
+    this.#join(reader);
+    this.#undoable(() => {
+      this.#part(reader);
+      lock.reader = reader;
+    });
+    this.tellHolder("renewed", reader);
+    return false;
+  }
+
+  /** The only one that reads is about to write. */
+  setAside(holder: Holder): void {
+    const { lock } = holder;
+    this.#part(holder);
+    lock.reader = holder;
+    this.#undoable(() => {
+      lock.reader = null;
+      this.#join(holder);
+    });
+  }
+
+  /** A holder holds no more; the last one takes the item along, but see {@link endItem}. */
   endHolder(holder: Holder, ending: Ending, reason = ""): void {
     const item = present(holder.lock.item, "who holds has an item");
+    if (holder.lock.reader === holder) {
+      this.detach(holder);
+      this.touch(holder.lock);
+      return;
+    }
     if (holder.lock.mode === "exclusive") {
-      this.#host.remove(item, ending, reason);
+      this.endItem(item, ending, reason);
       return;
     }
     this.#endOne(holder, ending, reason);
@@ -522,7 +578,8 @@ export class LockTable {
     holder.request = terms.request;
     holder.address = terms.address;
     holder.data = terms.data;
-    this.#place(holder);
+    this.#stand(holder);
+    this.#count(holder);
     this.#undoable(() => {
       this.#displace(holder);
     });
@@ -532,27 +589,43 @@ export class LockTable {
 
   /** Takes a holder out of its lock. */
   detach(holder: Holder): void {
+    const isReader = holder.lock.reader === holder;
     this.unbind(holder);
     this.#displace(holder);
     const { row, storedMark } = holder;
     if (storedMark !== NOT_STORED) this.#rows.remove(row, storedMark);
     this.#undoable(() => {
       if (storedMark !== NOT_STORED) this.#rows.unremove();
-      this.#place(holder);
+      if (isReader) holder.lock.reader = holder;
+      else this.#stand(holder);
+      this.#count(holder);
     });
   }
 
-  #place(holder: Holder): void {
+  /** Puts a holder into its place, by the mode of its lock. */
+  #stand(holder: Holder): void {
+    if (holder.lock.mode === "exclusive") holder.lock.extras = holder;
+    else this.#join(holder);
+  }
+
+  #join(holder: Holder): void {
     const { lock } = holder;
-    if (lock.mode === "exclusive") {
-      lock.extras = holder;
-    } else {
-      lock.crowd ??= new Map();
-      lock.crowd.set(holder.owner, holder);
-      lock.used += holder.permits;
-      if (holder.deadlineMs !== 0) this.heap.push(holder);
-    }
-    const database = this.#host.database(lock.db);
+    lock.crowd ??= new Map();
+    lock.crowd.set(holder.owner, holder);
+    lock.used += holder.permits;
+    if (holder.deadlineMs !== 0) this.heap.push(holder);
+  }
+
+  #part(holder: Holder): void {
+    const { lock } = holder;
+    lock.crowd?.delete(holder.owner);
+    if (lock.crowd?.size === 0) lock.crowd = null;
+    lock.used -= holder.permits;
+    if (holder.deadlineMs !== 0) this.heap.remove(holder);
+  }
+
+  #count(holder: Holder): void {
+    const database = this.#host.database(holder.lock.db);
     database.addBytes(storedBytes(holder));
     database.touch(holder);
     if (holder.request !== 0) this.#requestsOf(holder).add(holder);
@@ -560,14 +633,9 @@ export class LockTable {
 
   #displace(holder: Holder): void {
     const { lock } = holder;
-    if (lock.extras === holder) {
-      lock.extras = null;
-    } else {
-      lock.crowd?.delete(holder.owner);
-      if (lock.crowd?.size === 0) lock.crowd = null;
-      lock.used -= holder.permits;
-      if (holder.deadlineMs !== 0) this.heap.remove(holder);
-    }
+    if (lock.extras === holder) lock.extras = null;
+    else if (lock.reader === holder) lock.reader = null;
+    else this.#part(holder);
     const database = this.#host.database(lock.db);
     database.addBytes(-storedBytes(holder));
     database.clean(holder);
@@ -596,10 +664,16 @@ export class LockTable {
     if (before === deadlineMs) return;
     holder.version += 1;
     this.#host.database(holder.lock.db).touch(holder);
-    this.#setDeadline(holder, deadlineMs);
+    this.#setLease(holder, deadlineMs);
     this.#undoable(() => {
-      this.#setDeadline(holder, before);
+      this.#setLease(holder, before);
     });
+  }
+
+  #setLease(holder: Holder, deadlineMs: Millis): void {
+    // The lease of one that reads no more is looked at only when it is to read again.
+    if (holder.lock.reader === holder) holder.deadlineMs = deadlineMs;
+    else this.#setDeadline(holder, deadlineMs);
   }
 
   /** Notes what a holder shows and counts. */
@@ -1073,7 +1147,8 @@ export class LockTable {
         ? true
         : lock.crowd?.has(holder.owner) === true;
     if (isTaken) return false;
-    this.#place(holder);
+    this.#stand(holder);
+    this.#count(holder);
     this.#host.database(lock.db).clean(holder);
     return true;
   }
@@ -1119,6 +1194,7 @@ function saysSomething(lock: Lock): boolean {
   return (
     lock.queue !== null ||
     (lock.item !== null && lock.mode !== "exclusive") ||
+    lock.reader !== null ||
     lock.options !== NO_OPTIONS ||
     lock.delayUntilMs !== 0 ||
     lock.revoke !== null ||

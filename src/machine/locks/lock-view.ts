@@ -32,11 +32,14 @@ export function lockToken(keyspace: Keyspace, operation: LockKeyOperation): Repl
 export function checkToken(keyspace: Keyspace, operation: LockCheckOperation): Reply {
   const item = keyspace.look(operation.db, operation.key);
   if (item === null) return 0;
-  const { crowd } = lockOf(item) ?? { crowd: null };
+  const lock = lockOf(item);
+  const { crowd } = lock ?? { crowd: null };
   for (const { tokenEpoch, tokenCounter } of crowd === null ? [item] : crowd.values()) {
     if (formatToken(tokenEpoch, tokenCounter) === operation.token) return 1;
   }
-  return 0;
+  const reader = lock === null ? null : keyspace.locks.readerOf(lock);
+  if (reader === null) return 0;
+  return formatToken(reader.tokenEpoch, reader.tokenCounter) === operation.token ? 1 : 0;
 }
 
 /** LOCK.INFO: a map, or nil for a lock that nobody holds, waits for, or has set options of. */

@@ -19,7 +19,10 @@ import { inOrder, lockOf } from "./lock-table.ts";
 
 const NO_LEASE = errorReply("ERR a lease of 0 ms goes with a lock that was taken with BIND alone");
 
-/** The grant of an owner with this token; an empty one stands for any. */
+/**
+ * The grant of an owner with this token; an empty one stands for any. Who writes may still name the
+ * token under which it has read, and may not know any other.
+ */
 function find(
   keyspace: Keyspace,
   asked: {
@@ -31,13 +34,18 @@ function find(
 ): Grant | null {
   const { db, key, owner, token } = asked;
   const item = keyspace.lookup(db, key);
-  const grant = grantOf(item, item === null ? null : lockOf(item), owner);
-  return grant === null || (token !== "" && tokenOf(grant) !== token) ? null : grant;
+  const lock = item === null ? null : lockOf(item);
+  const grant = grantOf(item, lock, owner);
+  if (grant === null || token === "" || tokenOf(grant) === token) return grant;
+  const holder = lock === null ? null : keyspace.locks.readerOf(lock);
+  const reading = { ...grant, holder };
+  return holder !== null && tokenOf(reading) === token ? reading : null;
 }
 
 /** Ends a grant that its owner, or someone on its behalf, lets go of. */
 export function giveBack(keyspace: Keyspace, { item, holder }: Grant): void {
-  if (holder === null) keyspace.remove(item);
+  // Who lets go of writing means to let go of the lock.
+  if (holder === null || holder === holder.lock.extras) keyspace.remove(item);
   else keyspace.locks.endHolder(holder, "released");
 }
 
@@ -64,7 +72,13 @@ export function renew(keyspace: Keyspace, operation: LockRenewOperation): Reply 
   const lock = lockOf(item);
   if (ttlMs === 0 && holder?.bound !== true) return NO_LEASE;
   if (isTooLong(lock, ttlMs)) return leaseTooLong(ttlMs, lock?.options.maxTtlMs ?? 0);
-  setGrantLease(keyspace, grant, leaseEnd(keyspace, lock, ttlMs));
+  const deadlineMs = leaseEnd(keyspace, lock, ttlMs);
+  setGrantLease(keyspace, grant, deadlineMs);
+  const reader = lock === null ? null : keyspace.locks.readerOf(lock);
+  if (reader !== null && operation.token === "" && (deadlineMs !== 0 || reader.bound)) {
+    // Its client may not know that it is answered for another right than the one it was told of.
+    keyspace.locks.setLease(reader, deadlineMs);
+  }
   if (holder === null) keyspace.locks.tellItem("renewed", item, "");
   else keyspace.locks.tellHolder("renewed", holder);
   return [tokenOf(grant), remainingOf(keyspace, grant)];
@@ -153,7 +167,8 @@ export function withdraw(keyspace: Keyspace, operation: LockWithdrawOperation): 
     const { item } = holder.lock;
     // One whose lease is over has ended by itself.
     if (item === null || keyspace.lookup(item.db, item.key) !== item) continue;
-    if (grantHolder(keyspace, holder) !== holder) continue;
+    const isReader = keyspace.locks.readerOf(holder.lock) === holder;
+    if (!isReader && grantHolder(keyspace, holder) !== holder) continue;
     keyspace.locks.endHolder(holder, "released");
     found = 1;
   }

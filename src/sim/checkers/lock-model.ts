@@ -55,6 +55,10 @@ export interface ModelHolder {
   /** The ticket that has not claimed it yet, and until when it may; 0 for none. */
   ticket: number;
   claimUntilMs: Millis;
+  /** Writes, and has read before: what is left to it when it writes no more. */
+  reader: ModelHolder | null;
+  /** Reads on after it wrote, with the token of before. */
+  readsOn: boolean;
 }
 
 export interface ModelWaiter {
@@ -238,7 +242,7 @@ export class LockModel {
     const waiter = this.waiters.find(belongs);
     if (waiter !== undefined) return `${waiter.claim.owner} waits for ${waiter.keys.join(" ")}`;
     for (const [key, holders] of this.holders) {
-      const holder = holders.find(({ bound }) => bound);
+      const holder = holders.find(({ bound, reader }) => bound || reader?.bound === true);
       if (holder !== undefined) return `${holder.owner} holds ${key}, bound to its session`;
     }
     return null;
@@ -258,10 +262,10 @@ export class LockModel {
     for (const [key, holders] of this.holders) {
       for (const holder of holders) {
         offer(holder.deadlineMs, holder.row, () => {
-          this.#end(key, holder, true);
+          this.#endRight(key, holder, true);
         });
         offer(holder.claimUntilMs, holder.row + 0.5, () => {
-          this.#end(key, holder, false);
+          this.#endRight(key, holder, false);
         });
       }
     }
@@ -284,6 +288,23 @@ export class LockModel {
     return this.#lastRow;
   }
 
+  /** What a writer goes back to, as long as that is not over. */
+  #readerOf({ reader }: ModelHolder): ModelHolder | null {
+    if (reader === null) return null;
+    const endsMs = reader.bound ? (this.#sessions.get(reader.session)?.endsMs ?? 0) : 0;
+    const isOver = [reader.deadlineMs, endsMs].some((ms) => ms !== 0 && this.nowMs > ms);
+    return isOver ? null : reader;
+  }
+
+  /** A right ends by itself or is given back; a writer that has read before reads on. */
+  #endRight(key: string, holder: ModelHolder, unclean: boolean): void {
+    const reader = this.#readerOf(holder);
+    this.#end(key, holder, unclean);
+    if (reader === null) return;
+    reader.readsOn = true;
+    this.holders.set(key, [reader]);
+  }
+
   #end(key: string, holder: ModelHolder, unclean: boolean): void {
     this.touched.add(key);
     const left = (this.holders.get(key) ?? []).filter((one) => one !== holder);
@@ -303,7 +324,9 @@ export class LockModel {
     }
     for (const [key, holders] of this.holders) {
       for (const holder of holders.slice()) {
-        if (holder.bound && holder.session === id) this.#end(key, holder, true);
+        const { reader } = holder;
+        if (reader?.bound === true && reader.session === id) holder.reader = null;
+        if (holder.bound && holder.session === id) this.#endRight(key, holder, true);
       }
     }
   }
@@ -338,7 +361,9 @@ export class LockModel {
     for (const id of this.#sessions.keys()) {
       const waits = this.waiters.some((one) => one.claim.session === id && belongs(one));
       const holds = [...this.holders.values()].some((holders) =>
-        holders.some((one) => one.bound && one.session === id),
+        holders.some((one) =>
+          [one, one.reader].some((its) => its?.bound === true && its.session === id),
+        ),
       );
       if (!waits && !holds) this.#sessions.delete(id);
     }
@@ -386,6 +411,8 @@ export class LockModel {
     const own = this.#own(key, owner);
     if (own?.mode === mode) return this.#again(own, claim);
     if (own !== undefined) this.#end(key, own, false);
+    // Who was never told that it reads has nothing to go back to.
+    const reader = own === undefined || own.claimUntilMs !== 0 ? null : own;
     const holder: ModelHolder = {
       row: this.#newRow(),
       owner,
@@ -404,6 +431,8 @@ export class LockModel {
       provisional,
       ticket: 0,
       claimUntilMs: 0,
+      reader,
+      readsOn: false,
     };
     this.holders.set(key, [...(this.holders.get(key) ?? []), holder]);
     return holder;
@@ -470,6 +499,7 @@ export class LockModel {
   #downgrade(own: ModelHolder, operation: LockAcquireOperation): Answer {
     this.touched.add(operation.key);
     own.mode = "shared";
+    own.reader = null;
     own.request = NO_REQUEST;
     own.deadlineMs = this.#leaseEnd(operation.ttlMs);
     own.session = operation.session;
@@ -563,8 +593,8 @@ export class LockModel {
 
   #confirm({ keys, owner, tokens }: Of<"lock-confirm">): Answer {
     const own = keys.map((key, index) => {
-      const holder = this.#own(key, owner);
-      return holder?.token === tokens[index] ? holder : undefined;
+      const token = tokens[index] ?? "";
+      return token === "" ? undefined : this.#ownBy(key, owner, token);
     });
     if (own.includes(undefined)) return NOT_DONE;
     for (const holder of own) {
@@ -577,20 +607,27 @@ export class LockModel {
 
   #release({ key, owner, token, all }: Of<"lock-release">): Answer {
     if (!this.#isQueued(key)) return ANY;
-    const own = this.#own(key, owner);
-    if (own === undefined || (token !== "" && own.token !== token)) return NOT_DONE;
+    const own = this.#ownBy(key, owner, token);
+    if (own === undefined) return NOT_DONE;
     this.touched.add(key);
-    if (!all && own.holds > 1) own.holds -= 1;
+    const writer = this.#own(key, owner);
+    if (writer?.reader === own) writer.reader = null;
+    else if (!all && own.holds > 1) own.holds -= 1;
     else this.#end(key, own, false);
     return DONE;
   }
 
   #renew({ key, owner, ttlMs, token }: Of<"lock-renew">): Answer {
     if (!this.#isQueued(key)) return ANY;
-    const own = this.#own(key, owner);
-    if (own === undefined || (token !== "" && own.token !== token)) return NIL;
+    const own = this.#ownBy(key, owner, token);
+    if (own === undefined) return NIL;
     if (ttlMs === 0 && !own.bound) return REFUSAL;
     own.deadlineMs = this.#leaseEnd(ttlMs);
+    const reader = this.#readerOf(own);
+    // Who names no token may know of either right.
+    if (reader !== null && token === "" && (ttlMs !== 0 || reader.bound)) {
+      reader.deadlineMs = own.deadlineMs;
+    }
     return GRANT;
   }
 
@@ -628,7 +665,7 @@ export class LockModel {
     } else if (waiter !== undefined) {
       this.#dismiss(waiter);
     } else if (held !== undefined) {
-      this.#end(held.key, held.holder, false);
+      this.#endRight(held.key, held.holder, false);
     }
     return ANY;
   }
@@ -647,10 +684,14 @@ export class LockModel {
     }
     let done = NOT_DONE;
     for (const [key, holders] of this.holders) {
+      const writer = holders.find((one) => {
+        const reader = this.#readerOf(one);
+        return reader !== null && isIt(reader);
+      });
       const holder = holders.find(isIt);
-      if (holder === undefined) continue;
-      this.#end(key, holder, false);
-      done = DONE;
+      if (writer !== undefined) writer.reader = null;
+      if (holder !== undefined) this.#endRight(key, holder, false);
+      if (writer !== undefined || holder !== undefined) done = DONE;
     }
     return done;
   }
@@ -706,6 +747,14 @@ export class LockModel {
 
   #own(key: string, owner: string): ModelHolder | undefined {
     return this.holders.get(key)?.find((one) => one.owner === owner);
+  }
+
+  /** Named by a token, or by none: a writer may name the one under which it has read. */
+  #ownBy(key: string, owner: string, token: string): ModelHolder | undefined {
+    const own = this.#own(key, owner);
+    if (own === undefined || token === "" || own.token === token) return own;
+    const reader = this.#readerOf(own);
+    return reader?.token === token ? reader : undefined;
   }
 
   #leaseEnd(ttlMs: Millis): Millis {

@@ -298,7 +298,7 @@ export class LockQueue implements Checker {
     if (this.#known.has(holder)) return;
     this.#known.add(holder);
     const number = BigInt(token);
-    if (number <= above) {
+    if (number <= above && !holder.readsOn) {
       throw this.#violation(step, `the token of ${key} goes from ${above} to ${number}`);
     }
     const highest = tokens.get(key) ?? 0n;

@@ -75,10 +75,10 @@ export class LockTold implements Checker {
         own.bound ||= claim.bind;
         own.calls += 1;
         const hold = this.#holdOf(key, claim.owner);
-        if (hold === undefined) continue;
+        // Who reads and would write reads on, for as long as it was told, until it is told more.
+        if (hold === undefined || (hold.mode === "shared" && claim.mode === "exclusive")) continue;
         hold.untilMs = Math.min(hold.untilMs, own.untilMs);
-        if (hold.mode === "shared" && claim.mode === "exclusive") this.#letGo(key, claim.owner);
-        else hold.mode = claim.mode;
+        hold.mode = claim.mode;
       }
     } else if (ask.kind === "operation") {
       const { operation } = ask;
