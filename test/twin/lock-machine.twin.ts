@@ -111,7 +111,7 @@ export class LockMachineTwin {
       const isShared = key.mode !== "exclusive";
       for (const holder of key.holders) {
         const end = (): void => {
-          if (key.holders.includes(holder)) this.#store.end(key, holder, "expired");
+          if (key.holders.includes(holder)) this.#store.endRight(key, holder, "expired");
         };
         ends.push({ row: isShared ? holder.row : key.row, ms: holder.deadlineMs, end });
       }
@@ -143,7 +143,7 @@ export class LockMachineTwin {
     for (const key of [...this.#store.state.keys]) {
       const holder = key.holders.find((one) => one.ticket === ticket);
       if (holder === undefined) continue;
-      this.#store.end(key, holder, "released");
+      this.#store.endRight(key, holder, "released");
     }
   }
 
@@ -152,9 +152,11 @@ export class LockMachineTwin {
     for (const waiter of waiters.filter((one) => this.#belongs(one, session.id))) {
       this.#dismiss(waiter, { kind: "anything" }, "cancelled");
     }
+    const isIts = (one: TwinHolder): boolean => one.bound && one.session === session.id;
     for (const key of [...keys]) {
       for (const holder of [...key.holders]) {
-        if (holder.bound && holder.session === session.id) this.#store.end(key, holder, "lost");
+        if (holder.reader !== null && isIts(holder.reader)) holder.reader = null;
+        if (isIts(holder)) this.#store.endRight(key, holder, "lost");
       }
     }
   }
@@ -180,7 +182,11 @@ export class LockMachineTwin {
     state.sessions = state.sessions.filter(
       ({ id }) =>
         state.waiters.some((waiter) => this.#belongs(waiter, id)) ||
-        state.keys.some((key) => key.holders.some((one) => one.bound && one.session === id)),
+        state.keys.some(({ holders }) =>
+          holders.some((one) =>
+            [one, one.reader].some((its) => its?.bound === true && its.session === id),
+          ),
+        ),
     );
     state.tickets = state.tickets.filter(
       ({ endedMs }) => endedMs === 0 || this.#store.nowMs <= endedMs + TICKET_KEPT_MS,
@@ -262,6 +268,8 @@ export class LockMachineTwin {
       boundWhenConfirmed: claim.bind,
       provisional,
       ticket: 0,
+      // Who was never told that it reads has nothing to go back to.
+      reader: own === undefined || own.ticket !== 0 ? null : own,
       ...(key === undefined || own === undefined ? {} : { keyRow: key.row }),
     });
   }
@@ -359,6 +367,7 @@ export class LockMachineTwin {
     own.bound = operation.bind || own.provisional;
     own.boundWhenConfirmed = operation.bind;
     if (own.bound) this.#meet(operation);
+    own.reader = null;
     own.row = this.#store.nextRow();
     return operation.async
       ? this.#ticketFor(operation, own)
@@ -527,12 +536,9 @@ export class LockMachineTwin {
   }
 
   #confirm({ db, keys, owner, tokens }: Of<"lock-confirm">): Expected {
-    const holders = keys.map((name, index) => {
-      const key = this.#store.find(db, name);
-      return key?.holders.find(
-        (holder) => holder.owner === owner && String(holder.token) === tokens[index],
-      );
-    });
+    const holders = keys.map((name, index) =>
+      this.#holder(db, name, owner, tokens[index] ?? "none"),
+    );
     if (holders.includes(undefined)) return 0;
     for (const holder of holders) {
       if (holder?.provisional !== true) continue;
@@ -544,19 +550,21 @@ export class LockMachineTwin {
 
   // --- LOCK.RELEASE and the rest ---
 
+  /** A writer may be named by the token under which it reads. */
   #holder(db: number, name: string, owner: string, wanted: string): TwinHolder | undefined {
-    return this.#store
-      .find(db, name)
-      ?.holders.find(
-        (holder) => holder.owner === owner && (wanted === "" || String(holder.token) === wanted),
-      );
+    const holder = this.#store.find(db, name)?.holders.find((one) => one.owner === owner);
+    if (holder === undefined || wanted === "" || String(holder.token) === wanted) return holder;
+    const reader = this.#store.readerOf(holder);
+    return String(reader?.token) === wanted ? (reader ?? undefined) : undefined;
   }
 
   #release({ db, key: name, owner, token: wanted, all }: Of<"lock-release">): Expected {
     const key = this.#store.find(db, name);
     const holder = this.#holder(db, name, owner, wanted);
     if (key === undefined || holder === undefined) return 0;
-    if (!all && holder.holds > 1) holder.holds -= 1;
+    const writer = key.holders.find(({ reader }) => reader === holder);
+    if (writer !== undefined) writer.reader = null;
+    else if (!all && holder.holds > 1) holder.holds -= 1;
     else this.#store.end(key, holder, "released");
     return 1;
   }
@@ -568,6 +576,10 @@ export class LockMachineTwin {
     if (ttlMs === 0 && !holder.bound) return REFUSED;
     if (this.#isTooLong({ db, ttlMs }, name)) return REFUSED;
     holder.deadlineMs = this.#leaseEnd({ db, ttlMs }, name);
+    const reader = this.#store.readerOf(holder);
+    if (reader !== null && wanted === "" && (holder.deadlineMs !== 0 || reader.bound)) {
+      reader.deadlineMs = holder.deadlineMs;
+    }
     this.#store.tell("renewed", key, holder);
     return [token(holder), this.#remaining(holder)];
   }
@@ -612,7 +624,7 @@ export class LockMachineTwin {
     } else if (kind === "lock-cancel" && ticket.state === "pending" && waiter !== undefined) {
       this.#dismiss(waiter, { kind: "anything" }, "cancelled");
     } else if (kind === "lock-cancel" && ticket.state === "granted") {
-      if (key !== undefined && holder !== undefined) this.#store.end(key, holder, "released");
+      if (key !== undefined && holder !== undefined) this.#store.endRight(key, holder, "released");
       this.#store.endTicket(id, "cancelled");
     }
     const fields: Record<string, Expected> = { state: ticket.state };
@@ -636,9 +648,14 @@ export class LockMachineTwin {
     }
     let found = 0;
     for (const key of [...this.#store.state.keys]) {
+      const writer = key.holders.find((one) => {
+        const reader = this.#store.readerOf(one);
+        return reader !== null && isIt(reader);
+      });
       const holder = key.holders.find(isIt);
-      if (holder === undefined) continue;
-      this.#store.end(key, holder, "released");
+      if (writer !== undefined) writer.reader = null;
+      if (holder !== undefined) this.#store.endRight(key, holder, "released");
+      if (writer === undefined && holder === undefined) continue;
       found = 1;
     }
     return found;
@@ -984,7 +1001,8 @@ export class LockMachineTwin {
         return this.#newestToken(operation.db, operation.key);
       case "lock-check": {
         const { holders = [] } = this.#store.find(operation.db, operation.key) ?? {};
-        return holders.some((holder) => String(holder.token) === operation.token) ? 1 : 0;
+        const rights = holders.flatMap((holder) => [holder, this.#store.readerOf(holder)]);
+        return rights.some((one) => String(one?.token) === operation.token) ? 1 : 0;
       }
       case "lock-queue":
         return this.#queueReply(operation);
