@@ -43,8 +43,11 @@ async function runMutant(directory: string, mutant: Mutant): Promise<Caught> {
     source.replace(mutant.find, () => mutant.replace),
   );
   if (mutant.scenario !== undefined) return runScenario(directory, mutant.scenario);
-  const flags = ["--seed=mutant", `--runs=${mutant.runs ?? RUNS}`, "--no-minimise"];
-  const args = ["--import", tsx, "src/sim/main.ts", ...flags, ...(mutant.flags ?? [])];
+  const given = mutant.flags ?? [];
+  const flags = ["--seed=mutant", `--runs=${mutant.runs ?? RUNS}`, "--no-minimise", ...given];
+  // What is not about locks is found sooner without clients of theirs.
+  if (!given.some((flag) => flag.startsWith("--lock-clients"))) flags.push("--lock-clients=0");
+  const args = ["--import", tsx, "src/sim/main.ts", ...flags];
   const { exit, stdout, stderr } = await execute(args, directory);
   const caught = FAILURES.includes(exit);
   const reason = /^FAILED (.*)$/m.exec(stdout)?.[1] ?? (stderr.slice(0, 400) || "not caught");
