@@ -46,7 +46,9 @@ suite(
         const [silent, subscriber] = [await paxlock.client(), await paxlock.client()];
         await subscriber.call("SUBSCRIBE", "a");
         await silent.call("PING");
-        await sleep(3_500);
+        // It has been silent for less long than the subscriber.
+        await silent.untilClosed();
+        await sleep(1_500);
         const other = await paxlock.client();
         const clients = String(await other.call("CLIENT", "LIST"))
           .trim()
