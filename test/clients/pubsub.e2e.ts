@@ -8,6 +8,7 @@ import { Redis as Ioredis6 } from "ioredis";
 import { Redis as Ioredis5 } from "ioredis5";
 import { createClient } from "redis";
 import * as assert from "uvu/assert";
+import { groupOfSlot, hashSlot } from "../../src/cluster/hash-slot.ts";
 import { withPaxlockCluster, type PaxlockCluster } from "../support/paxlock-cluster.ts";
 import { withPaxlock } from "../support/paxlock-process.ts";
 import type { RespClient } from "../support/resp-client.ts";
@@ -106,7 +107,7 @@ async function withEach(
   }
 }
 
-async function publishers(cluster: PaxlockCluster): Promise<readonly RespClient[]> {
+async function publishers(cluster: PaxlockCluster): Promise<RespClient[]> {
   return Promise.all(cluster.ids.map((id) => cluster.node(id).client()));
 }
 
@@ -219,6 +220,49 @@ suite(
             await until(() => heard.length === 2);
           },
         );
+      }));
+
+    test("what a script publishes is heard at every node, once and in order, over a failover as well", () =>
+      withPaxlockCluster({}, async (cluster) => {
+        const script =
+          "if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end redis.call('del', KEYS[1]) " +
+          "redis.call('publish', KEYS[2], ARGV[1]) return 1";
+        const groups = (await cluster.status(1))?.groups ?? [];
+        const key = Array.from({ length: 1_000 }, (_, at) => `k${at}`).find((name) => {
+          const group = groups[groupOfSlot(hashSlot(name), groups.length)];
+          return group?.leader === 3;
+        });
+        if (key === undefined) throw new Error("node 3 leads a group");
+        const channel = `unlocked:{${key}}`;
+        const unlock = async (client: RespClient | undefined, owner: string): Promise<unknown> => {
+          assert.is(await client?.call("SET", key, owner, "NX", "PX", "60000"), "OK");
+          return client?.call("EVAL", script, "2", key, channel, owner);
+        };
+        const subscribers = await Promise.all(
+          cluster.ids.flatMap((id) => LIBRARIES.map(({ open }) => open(cluster.node(id).port))),
+        );
+        try {
+          for (const { subscribe } of subscribers) await subscribe(channel);
+          const clients = await publishers(cluster);
+          const owners: string[] = [];
+          for (let count = 0; count < 60; count += 1) {
+            const owner = `\xff\0${count}`;
+            owners.push(owner);
+            assert.is(await unlock(clients[count % clients.length], owner), 1);
+            if (count === 30) await cluster.node(3).kill();
+            if (count === 30) clients.splice(2);
+          }
+          await until(() => subscribers.slice(0, 6).every(({ heard }) => heard.length >= 60));
+          assert.is(await clients[0]?.call("EVAL", script, "2", key, channel, "x"), 0);
+          for (const { heard } of subscribers.slice(0, 6)) {
+            assert.equal(
+              heard.map(([, message]) => message),
+              owners,
+            );
+          }
+        } finally {
+          for (const { close } of subscribers) close();
+        }
       }));
 
     test("who has unsubscribed hears nothing, and the connection is of use again", () =>

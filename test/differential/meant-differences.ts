@@ -114,14 +114,33 @@ const NARROWER: readonly MeantDifference[] = [
     example: [["PUBLISH", "__lock@0__:k", "released"]],
   },
   {
-    title: "scripts cannot PUBLISH, nor ask PUBSUB",
+    title: "PUBLISH answers 0 to a script, however many hear it",
     reason:
-      "a script runs on every node, and none knows the subscribers of the others; publish after it",
+      "a script runs alike on every node, each of which tells its own subscribers when the script has " +
+      "come to its end; one that is aborted has published nothing",
+    applies: ({ args, theirs, ours }) =>
+      /^eval/i.test(args[0] ?? "") &&
+      /publish/i.test(args[1] ?? "") &&
+      ours === ":0\r\n" &&
+      /^:\d+\r\n$/.test(theirs),
+    // One connection that is subscribed would be sent the message as well.
+    example: [],
+  },
+  {
+    title: "scripts cannot ask PUBSUB",
+    reason: "a script runs alike on every node, and each has other subscribers",
     applies: ({ args, ours }) =>
       /^eval/i.test(args[0] ?? "") &&
-      /publish|pubsub/i.test(args[1] ?? "") &&
+      /pubsub/i.test(args[1] ?? "") &&
       ours.includes("This Redis command is not allowed from script"),
-    example: [["EVAL", "return redis.call('publish', 'a', 'x')", "0"]],
+    example: [["EVAL", "return redis.call('pubsub', 'numpat')", "0"]],
+  },
+  {
+    title: "who is subscribed to every channel hears of every lock as well",
+    reason:
+      "the server tells of locks on channels that begin with __lock@; PSUBSCRIBE to narrower patterns",
+    applies: NEVER,
+    example: [],
   },
   {
     title: "CLIENT TRACKING ON is refused",
@@ -241,7 +260,7 @@ const SCRIPTS: readonly MeantDifference[] = [
   },
   {
     title:
-      "a script past its bounds on steps and memory is aborted, and all its effects are undone",
+      "a script past its bounds on steps, memory and messages is aborted, and all its effects are undone",
     reason: "every lock of the group waits for it; Redis lets it run until SCRIPT KILL",
     applies: NEVER,
     example: [],

@@ -47,8 +47,8 @@ export const COMMAND_NOTES: ReadonlyMap<string, string> = new Map([
   ["psubscribe", "of 4,096 patterns a node at most"],
   [
     "publish",
-    "reaches subscribers of all nodes and counts those of this one, as in a Redis cluster; not from " +
-      "scripts; channels that begin with `__lock@` are the server's",
+    "reaches subscribers of all nodes and counts those of this one, as in a Redis cluster; a script is " +
+      "answered 0; channels that begin with `__lock@` are the server's",
   ],
   ["pubsub", "tells of this node; no shard channels"],
   ["client", "no `PAUSE`, `UNPAUSE`; `TRACKING ON` is refused"],
