@@ -727,8 +727,7 @@ export class LockMachineTwin {
     const options = this.#getOptions({ db, key: name });
     const hasOptions = lock !== undefined && hasAny(lock);
     const says = key !== undefined || queue.length > 0 || this.#isDelayedAt(db, name) || hasOptions;
-    // In the middle of a script the machine may still show a lock of which nothing is left.
-    if (!says && !lock?.lastBreak) return this.#scripted ? { kind: "anything" } : null;
+    if (!says && !lock?.lastBreak) return null;
     return {
       kind: "map",
       fields: {

@@ -1189,8 +1189,8 @@ export function inOrder(crowd: ReadonlyMap<string, Holder>): Holder[] {
   return [...crowd.values()].sort((a, b) => a.row - b.row);
 }
 
-/** Whether a lock is more than its holder, and so has a row. */
-function saysSomething(lock: Lock): boolean {
+/** Whether a lock is more than its holder, and so has a row when the operation ends. */
+export function saysSomething(lock: Lock): boolean {
   return (
     lock.queue !== null ||
     (lock.item !== null && lock.mode !== "exclusive") ||

@@ -12,7 +12,7 @@ import type {
 } from "./lock-operation.ts";
 import type { Holder, Lock, Waiter } from "./lock-records.ts";
 import { NO_OPTIONS } from "./lock-records.ts";
-import { inOrder, lockOf } from "./lock-table.ts";
+import { inOrder, lockOf, saysSomething } from "./lock-table.ts";
 import { formatToken } from "./lock-token.ts";
 
 /** LOCK.TOKEN: the newest fencing token, or nil when nobody holds the lock. */
@@ -46,7 +46,8 @@ export function checkToken(keyspace: Keyspace, operation: LockCheckOperation): R
 export function lockInfo(keyspace: Keyspace, operation: LockKeyOperation): Reply {
   const item = keyspace.look(operation.db, operation.key);
   const lock = keyspace.locks.find(operation.db, operation.key);
-  if (item === null && lock === null) return null;
+  // In the middle of a script there may be a lock of which nothing is left.
+  if (item === null && (lock === null || !saysSomething(lock))) return null;
   return map(infoOf(keyspace, item, lock));
 }
 

@@ -1,5 +1,6 @@
 /** Plain commands on keys that are locks: one namespace for old clients and new ones. */
 import * as assert from "uvu/assert";
+import type { Reply } from "../../../src/base/reply.ts";
 import type { LockAcquireOperation } from "../../../src/machine/locks/lock-operation.ts";
 import type { Operation } from "../../../src/machine/operation.ts";
 import { suite } from "../../support/suite.ts";
@@ -18,7 +19,17 @@ import {
   scan,
   set,
 } from "../machine-fixture.ts";
-import { asking, LockRig, permits, renewing, SHARED, textOf, WAIT } from "./lock-rig.ts";
+import {
+  asking,
+  field,
+  LockRig,
+  permits,
+  renewing,
+  SHARED,
+  textOf,
+  WAIT,
+  withOptions,
+} from "./lock-rig.ts";
 
 suite("machine/locks/strings", (test) => {
   test("SET NX and LOCK.ACQUIRE exclude each other, both ways round", () => {
@@ -220,6 +231,19 @@ suite("machine/locks/strings", (test) => {
     ]) as never[];
     assert.is(token, 1);
     assert.is(rig.who("k"), "b < ");
+  });
+
+  test("what a script has freed is free to it, as it is afterwards", () => {
+    const rig = new LockRig();
+    const look = { kind: "lock-info", db: 0, key: "k" } as const;
+    for (const mode of ["exclusive", "shared", "permits"] as const) {
+      rig.apply(asking("k", "a", { mode, limit: 1 }));
+      assert.equal(rig.evaluate([many("delete", "k"), look]), [1, null], mode);
+    }
+
+    rig.apply(withOptions("k", { maxTtlMs: 5_000 }), set("k", "a"));
+    const [, shown = null] = rig.evaluate([many("delete", "k"), look]) as readonly Reply[];
+    assert.is(field(shown, "mode"), "free", "its options are left");
   });
 });
 
