@@ -131,9 +131,12 @@ export class LockStoreTwin {
     key.holders = key.holders.filter((one) => one !== holder);
     if (key.holders.length === 0) {
       this.state.keys = this.state.keys.filter((one) => one !== key);
-      // Those who were asked to let go have gone; who comes next was not asked.
+      // Those who were asked to let go have gone; who comes next was not asked, and counts anew.
       const lock = this.lockOf(key.db, key.key);
       if (lock !== undefined) lock.revoke = null;
+      const queue = this.queue(key.db, key.key);
+      if (lock !== undefined && !queue.some(({ claim }) => claim.mode === "permits"))
+        lock.limit = 0;
     }
     this.tell(ending, key, holder, reason);
     if (holder.ticket !== 0) this.endTicket(holder.ticket, "lost");

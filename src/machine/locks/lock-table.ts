@@ -344,23 +344,28 @@ export class LockTable {
   /** Another owner takes over an item by a plain write. The item is still as it was. */
   overwritten(item: Item, lock: Lock): void {
     this.#endAll(item, lock, "broken", "");
+    this.#freed(lock);
     this.change(lock);
     lock.mode = "exclusive";
     lock.delayUntilMs = 0;
-    lock.revoke = null;
   }
 
   /** An item goes. */
   removing(item: Item, lock: Lock, ending: Ending, reason: string): void {
     this.#endAll(item, lock, ending, reason);
-    if (lock.revoke !== null) {
-      // Those who were asked to let go have gone; who comes next was not asked.
-      this.change(lock);
-      lock.revoke = null;
-    }
+    this.#freed(lock);
     this.#unlink(lock, item);
     this.#addAbsent(lock);
     this.touch(lock);
+  }
+
+  /** The last of its holders has gone; who comes next was asked nothing, and counts anew. */
+  #freed(lock: Lock): void {
+    const isCounted = lock.queue?.first()?.mode === "permits";
+    if (lock.revoke === null && (lock.limit === 0 || isCounted)) return;
+    this.change(lock);
+    lock.revoke = null;
+    if (!isCounted) lock.limit = 0;
   }
 
   #endAll(item: Item, lock: Lock, ending: Ending, reason: string): void {

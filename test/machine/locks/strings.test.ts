@@ -24,6 +24,7 @@ import {
   field,
   LockRig,
   permits,
+  releasing,
   renewing,
   SHARED,
   textOf,
@@ -240,6 +241,14 @@ suite("machine/locks/strings", (test) => {
       rig.apply(asking("k", "a", { mode, limit: 1 }));
       assert.equal(rig.evaluate([many("delete", "k"), look]), [1, null], mode);
     }
+
+    rig.apply(asking("k", "a", permits(1, 2)));
+    const asked = [many("delete", "k"), asking("k", "b", permits(1, 5)), releasing("k", "b")];
+    assert.equal(rig.evaluate(asked), [1, ["5", 1_000, 1], 1], "its limit is forgotten");
+    rig.apply(asking("k", "a", permits(1, 2)));
+    rig.evaluate(asked, { end: "aborted" });
+    assert.is(rig.info("k", "limit"), 2);
+    rig.apply(many("delete", "k"));
 
     rig.apply(withOptions("k", { maxTtlMs: 5_000 }), set("k", "a"));
     const [, shown = null] = rig.evaluate([many("delete", "k"), look]) as readonly Reply[];
