@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ManagedProcess } from "../../test/support/managed-process.ts";
 import { PaxlockCluster } from "../../test/support/paxlock-cluster.ts";
-import { paxlockSystem, type LockSystem } from "../lock-server.ts";
+import type { LockSystem } from "../lock-server.ts";
 import { reached, type LoadRow, type Target, type Unit } from "../report.ts";
 import { median, summarize, type Summary } from "../statistics.ts";
 import { runCrowd, type CrowdOrder, type CrowdResult } from "./crowd.ts";
@@ -160,12 +160,11 @@ async function handOffRows({ directory, rounds, short, progress }: LocksRun): Pr
   }
 }
 
-async function queueRows({ directory, short, progress }: LocksRun): Promise<LoadRow[]> {
+async function queueRows({ system, directory, short, progress }: LocksRun): Promise<LoadRow[]> {
   const lengths = short ? [500, 1_000] : [1_000, 10_000, 100_000];
   const turns = short ? 1 : QUEUE_TURNS;
   const { figures, residentBytes } = await measureQueue({
-    // A node's memory is shared out to its groups, and all these waiters are in one.
-    system: paxlockSystem([], ["--groups", "1"]),
+    system,
     directory,
     lengths,
     turns,

@@ -362,6 +362,13 @@ export const LOCK_FLUSH_EVENTS_MAX = 10_000;
  */
 export const LOCK_HOLDER_OVERHEAD_BYTES = 320;
 
+/**
+ * What a waiter is counted with beside its strings: measured, rounded up. No less than a holder is, so
+ * that nobody's turn, for whom it makes room as it leaves, is refused for want of it; the key itself has
+ * its room kept once for each lock, since one holds it or many share it.
+ */
+export const LOCK_WAITER_OVERHEAD_BYTES = 352;
+
 /** What a lock is counted with that has waiters, several holders, options, a delay, or a notice. */
 export const LOCK_RECORD_OVERHEAD_BYTES = 384;
 

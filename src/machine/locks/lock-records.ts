@@ -75,6 +75,8 @@ export class Lock extends LockRecord implements ItemLock {
   queue: SortedWaiters<Waiter> | null = null;
   /** What it counts for the bound of the state, while it has a row. */
   bytes = 0;
+  /** What it counts beside that: room for the item of who is next, while there is none. */
+  reserved = 0;
   /** It is looked at when the operation ends. */
   touched = false;
   /** Its row is not as it was when it was last looked at. */

@@ -20,6 +20,7 @@ import {
   LOCK_TICKET_KEPT_MS,
   LOCK_TICKET_OVERHEAD_BYTES,
   LOCK_TICKETS_KEPT_MAX,
+  LOCK_WAITER_OVERHEAD_BYTES,
 } from "../../base/limits.ts";
 import type { Reply } from "../../base/reply.ts";
 import { SortedList } from "../../base/sorted-list.ts";
@@ -468,19 +469,30 @@ export class LockTable {
   #link(lock: Lock, item: Item): void {
     lock.item = item;
     item.lock = lock;
+    this.#reserve(lock);
     this.#undoable(() => {
       lock.item = null;
       item.lock = null;
+      this.#reserve(lock);
     });
   }
 
   #unlink(lock: Lock, item: Item): void {
     lock.item = null;
     item.lock = null;
+    this.#reserve(lock);
     this.#undoable(() => {
       lock.item = item;
       item.lock = lock;
+      this.#reserve(lock);
     });
+  }
+
+  /** Keeps room for an item where somebody waits and there is none: a turn is never refused for it. */
+  #reserve(lock: Lock): void {
+    const bytes = lock.queue !== null && lock.item === null ? bytesOf(lock.key.length, 0) : 0;
+    this.#bytes += bytes - lock.reserved;
+    lock.reserved = bytes;
   }
 
   #addAbsent(lock: Lock): void {
@@ -657,9 +669,9 @@ export class LockTable {
     this.#host.database(holder.lock.db).touch(holder);
     if (this.#host.undoRecords === null) return;
     const { tokenEpoch, tokenCounter, sinceMs, holds, delayMs } = holder;
-    const { bind, provisional, session, address, data, ticket } = holder;
+    const { bind, provisional, session, node, boot, address, data, ticket } = holder;
     const image = { tokenEpoch, tokenCounter, sinceMs, holds, delayMs };
-    const more = { bind, provisional, session, address, data, ticket };
+    const more = { bind, provisional, session, node, boot, address, data, ticket };
     this.#undoable(() => Object.assign(holder, image, more));
   }
 
@@ -694,6 +706,18 @@ export class LockTable {
     this.#undoable(() => {
       database.addBytes(-grown);
     });
+  }
+
+  /** The owner goes on over another connection, which the holder ends with if it is bound. */
+  handOver(holder: Holder, to: Terms): void {
+    this.unbind(holder);
+    this.describe(holder, { session: to.session, address: to.address, data: holder.data });
+    holder.node = to.node;
+    holder.boot = to.boot;
+    holder.bind = to.bind;
+    if (!holder.bound) return;
+    this.meet(to);
+    this.bind(holder);
   }
 
   /** Another request was answered with the same grant: nobody may give it back for the first. */
@@ -759,25 +783,27 @@ export class LockTable {
   // --- waiters ---
 
   /**
-   * What a waiter adds to the bytes of the state: what it will take as a holder, so that its turn is
-   * never refused for want of room. That is more than it takes while it waits.
+   * What a waiter adds to the bytes of the state: no less than it will as a holder of all its keys, so
+   * that its turn is never refused for want of room. Items have theirs by {@link Lock.reserved}.
    */
   waiterBytes(keys: readonly { readonly length: number }[], terms: Queueing): number {
-    const { owner } = terms;
-    const holder = this.holderBytes(terms.mode, terms);
-    let bytes = 0;
+    const { owner, session, address, data } = terms;
+    const strings = owner.length + session.length + address.length + data.length;
+    let bytes = LOCK_WAITER_OVERHEAD_BYTES + strings;
+    bytes += (keys.length - 1) * (LOCK_HOLDER_OVERHEAD_BYTES + strings);
     for (const { length } of keys) {
-      bytes += bytesOf(length, owner.length) + holder;
       if (terms.async === true) bytes += LOCK_TICKET_OVERHEAD_BYTES + length + owner.length;
     }
     return bytes;
   }
 
-  /** The most that a new waiter adds: itself, its session, and the rows of its locks. */
+  /** The most that a new waiter adds: itself, its session, the rows of its locks, and room for items. */
   queuedBytes(keys: readonly { readonly length: number }[], terms: Queueing): number {
     let bytes = this.waiterBytes(keys, terms);
     bytes += LOCK_SESSION_OVERHEAD_BYTES + terms.session.length;
-    for (const { length } of keys) bytes += LOCK_RECORD_OVERHEAD_BYTES + length;
+    for (const { length } of keys) {
+      bytes += LOCK_RECORD_OVERHEAD_BYTES + length + bytesOf(length, 0);
+    }
     return bytes;
   }
 
@@ -817,6 +843,7 @@ export class LockTable {
     for (const lock of locksOf(waiter)) {
       lock.queue ??= new SortedWaiters<Waiter>(lock.options.policy);
       lock.queue.add(waiter);
+      this.#reserve(lock);
       this.touch(lock);
     }
     this.heap.push(waiter);
@@ -837,6 +864,7 @@ export class LockTable {
     for (const lock of locksOf(waiter)) {
       lock.queue?.remove(waiter);
       if (lock.queue?.size === 0) lock.queue = null;
+      this.#reserve(lock);
       this.touch(lock);
       if (this.onChanged !== null) this.onChanged(lock.db, lock.key);
     }
@@ -1132,6 +1160,7 @@ export class LockTable {
       (this.absent[lock.db] as KeyMap<Lock>).remove(lock.key);
       lock.item = item;
       item.lock = lock;
+      this.#reserve(lock);
     } else if (lock.extras !== null || lock.crowd !== null) {
       return false;
     }

@@ -1,10 +1,14 @@
 /** Everything of locks has a bound: bytes of the state, holders, kept tickets. */
 import * as assert from "uvu/assert";
 import { LOCK_HOLDERS_MAX } from "../../../src/base/limits.ts";
+import type { LockAcquireOperation } from "../../../src/machine/locks/lock-operation.ts";
+import type { Operation } from "../../../src/machine/operation.ts";
+import { groupStateBytesMax } from "../../../src/machine/state-bytes.ts";
 import { suite } from "../../support/suite.ts";
 import { many, set } from "../machine-fixture.ts";
 import {
   asking,
+  askingAll,
   ending,
   LockRig,
   permits,
@@ -14,6 +18,14 @@ import {
   WAIT,
   withOptions,
 } from "./lock-rig.ts";
+
+/** Plain keys for every byte that is left, the last ones small. */
+function filling(rig: LockRig): Operation[] {
+  const value = (bytes: number): string => "x".repeat(bytes);
+  const name = (index: number): string => `${rig.nowMs}.${index}.${rig.machine.appliedSlot}`;
+  const large = Array.from({ length: 20 }, (_, index) => set(name(index), value(1_000)));
+  return [...large, ...Array.from({ length: 30 }, (_, index) => set(name(20 + index), value(2)))];
+}
 
 suite("machine/locks/bounds", (test) => {
   test("holders, waiters, owners and data count, and go with what they were counted for", () => {
@@ -55,6 +67,79 @@ suite("machine/locks/bounds", (test) => {
       assert.is(rig.who("k").split(" <")[0], `w${index}`);
       assert.ok(rig.machine.stateBytes <= most);
     }
+  });
+
+  test("who waits is granted in a full group, however many at once, after any kind of end [K5]", () => {
+    const ends: readonly ((rig: LockRig) => unknown)[] = [
+      (rig) => rig.release("k", "a"),
+      (rig) => rig.apply(set("k", "a")),
+      (rig) => rig.after(1_001).after(51),
+      // What the script frees it fills at once.
+      (rig) => rig.evaluate([many("delete", "k"), ...filling(rig)]),
+    ];
+    const waits: readonly Partial<LockAcquireOperation>[] = [
+      {},
+      SHARED,
+      { ...SHARED, bind: true },
+      { async: true },
+      { data: "x".repeat(500) },
+    ];
+    for (const end of ends) {
+      for (const terms of waits) {
+        const rig = new LockRig({ stateBytesMax: 20_000 });
+        rig.acquire("k", "a", { delayMs: 50 });
+        for (const owner of ["b", "c", "d"]) rig.acquire("k", owner, { ...WAIT, ...terms });
+        rig.apply(askingAll(["l", "k", "m"], "e", WAIT), askingAll(["k", "n"], "f", WAIT));
+        rig.apply(...filling(rig));
+        const fits = (): void => {
+          const { stateBytes } = rig.machine;
+          assert.ok(stateBytes <= 20_000, `${String(stateBytes)} bytes`);
+        };
+        end(rig);
+        fits();
+        rig.apply(...filling(rig));
+        rig.apply(many("delete", "k"), ...filling(rig));
+        const turns: string[] = [];
+        for (let turn = 0; turn < 8; turn += 1) {
+          fits();
+          turns.push(rig.who("k"));
+          rig.apply(many("delete", "k"), ...filling(rig));
+        }
+        assert.ok(rig.answers().every((one) => one.endsWith("granted")));
+        assert.is(rig.who("k"), " < ", turns.join(", "));
+      }
+    }
+  });
+
+  test("who waits for several locks is granted all of them in a full group [K5]", () => {
+    const rig = new LockRig({ stateBytesMax: 20_000 });
+    rig.acquire("a", "me");
+    const keys = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    rig.apply(askingAll(keys, "you", WAIT));
+    for (const key of keys) rig.acquire(key, "they", WAIT);
+    rig.apply(...filling(rig));
+
+    rig.release("a", "me");
+
+    assert.is(rig.who("h"), "you < they");
+    assert.ok(rig.machine.stateBytes <= 20_000, `${rig.machine.stateBytes} bytes`);
+  });
+
+  test("100,000 that wait for one lock have room in one of eight groups", () => {
+    const bytesOfMany = (terms: Partial<LockAcquireOperation>): number => {
+      const rig = new LockRig();
+      rig.acquire("some-lock", "a");
+      const before = rig.machine.stateBytes;
+      for (let index = 0; index < 100; index += 1) {
+        const session = `${index}`.padStart(32, "0");
+        const address = "203.0.113.123:65535";
+        rig.acquire("some-lock", session, { ...WAIT, ...terms, session, address });
+      }
+      return (rig.machine.stateBytes - before) * 1_000;
+    };
+    assert.ok(bytesOfMany({}) < groupStateBytesMax(8));
+    assert.ok(bytesOfMany({ async: true }) < groupStateBytesMax(8));
+    assert.ok(bytesOfMany(SHARED) < groupStateBytesMax(8));
   });
 
   test("a lock takes no more holders than it may, and the next one waits", () => {
