@@ -5,6 +5,7 @@
  *     not acquired within --wait ─────────────────────────────────▶ 73, nothing was run
  *     no node answers ────────────────────────────────────────────▶ 69, nothing was run
  *     the lock is lost ─▶ SIGTERM, after --kill-after SIGKILL ─────▶ 75
+ *     it is asked for back ─▶ says so, and goes on
  *     a signal while waiting ─────────────────────────────────────▶ 128 and its number
  *     a signal later ─▶ the command gets it
  */
@@ -139,6 +140,9 @@ async function runUnder(lock: Lock, { key, command, killAfterMs }: Request): Pro
   };
   if (lock.signal.aborted) terminate();
   else lock.signal.addEventListener("abort", terminate, { once: true });
+  lock.revoked.addEventListener("abort", () => {
+    process.stderr.write(`paxlock: ${lock.revoked.reason?.message ?? ""}\n`);
+  });
   const code = await child.ended;
   lock.signal.removeEventListener("abort", terminate);
   if (lock.signal.aborted) {

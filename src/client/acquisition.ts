@@ -16,6 +16,7 @@ import { NoAnswer, ServerError, type RawReply } from "./connection.ts";
 import { NotAcquiredError, PaxlockError, UnavailableError } from "./errors.ts";
 import type { HoldLedger } from "./hold-ledger.ts";
 import type { LeaseSpan } from "./lease.ts";
+import type { LockNews } from "./news.ts";
 import type { NodeWatch } from "./node-watch.ts";
 import type { AcquireSettings, ClientSettings } from "./options.ts";
 import { refusal } from "./refusals.ts";
@@ -31,6 +32,7 @@ export interface Tools {
   readonly requester: Requester;
   readonly lines: WaitLines;
   readonly nodes: NodeWatch;
+  readonly news: LockNews;
   readonly ledger: HoldLedger;
   /** Aborted when the client is closed. */
   readonly closing: AbortSignal;
@@ -44,6 +46,11 @@ export interface Wanted {
   /** Whether they are asked for with LOCK.ACQUIREALL. */
   readonly together: boolean;
   readonly settings: AcquireSettings;
+  /**
+   * What is done in place of withdrawing when this is given up and may have had its effect: for an owner
+   * that has the key already, in another mode, and keeps it.
+   */
+  readonly settle?: () => Promise<void>;
 }
 
 /** What was acquired. */
@@ -88,7 +95,7 @@ async function askOnce(tools: Tools, wanted: Wanted): Promise<Granted> {
     doubt = answer.doubt;
     granted = await confirmed(tools, wanted, { ...answer, line: null });
   } catch (thrown) {
-    if (!isAnswer(thrown)) withdraw(tools, wanted);
+    if (stop.signal.aborted || !isAnswer(thrown)) withdraw(tools, wanted);
     throw thrown;
   } finally {
     stop.unlink();
@@ -132,7 +139,9 @@ class Wait {
       if (granted.line === null) this.#tools.lines.give(this.#line);
       return granted;
     } catch (thrown) {
-      if (this.#doubt || !isAnswer(thrown)) this.#tools.background(this.#withdraw());
+      // The reason of a signal may look like an answer: a lock that was lost, say.
+      const isEnded = isAnswer(thrown) && !this.#stop.signal.aborted;
+      if (this.#doubt || !isEnded) this.#tools.background(this.#withdraw());
       else this.#tools.lines.give(this.#line);
       throw thrown;
     } finally {
@@ -228,6 +237,13 @@ class Wait {
    */
   async #withdraw(): Promise<void> {
     const { lines, requester, settings } = this.#tools;
+    const { settle } = this.#wanted;
+    if (settle !== undefined) {
+      await settle();
+      this.#line.drop("is not waited at any more");
+      lines.give(this.#line);
+      return;
+    }
     const { endpoint, clientId } = this.#line;
     const { attemptTimeoutMs } = settings;
     const pending = this.#pending;
@@ -285,7 +301,8 @@ export async function renewAll(
     withinMs,
   }: {
     readonly keys: readonly string[];
-    readonly tokens: readonly bigint[];
+    /** Null for whichever the owner has. */
+    readonly tokens: readonly bigint[] | null;
     readonly owner: string;
     readonly ttlMs: number;
     readonly withinMs: number;
@@ -295,8 +312,8 @@ export async function renewAll(
   const attemptMs = Math.min(settings.attemptTimeoutMs, Math.max(10, withinMs / 3));
   const spans = await Promise.all(
     keys.map(async (key, index) => {
-      const token = String(tokens[index] ?? "");
-      const args = ["LOCK.RENEW", key, owner, String(ttlMs), "TOKEN", token];
+      const args = ["LOCK.RENEW", key, owner, String(ttlMs)];
+      if (tokens !== null) args.push("TOKEN", String(tokens[index] ?? ""));
       const { reply, sentMs } = await requester.send(args, {
         doing: `renewing ${JSON.stringify(key)}`,
         keys: [key],
@@ -347,6 +364,10 @@ function withdraw(tools: Tools, wanted: Wanted): void {
   const { requester, settings, ledger } = tools;
   const { owner } = wanted.settings;
   if (requester.isClosed) return;
+  if (wanted.settle !== undefined) {
+    tools.background(wanted.settle());
+    return;
+  }
   for (const key of wanted.keys) {
     // What the same owner has by another request of this client stays.
     if (ledger.count(owner, key) > 0) continue;
@@ -360,7 +381,8 @@ function withdraw(tools: Tools, wanted: Wanted): void {
   }
 }
 
-function acquireCommand({ keys, together, settings }: Wanted, waitMs: number): string[] {
+/** The request for what is wanted. */
+export function acquireCommand({ keys, together, settings }: Wanted, waitMs: number): string[] {
   const { owner, ttlMs, mode, priority, reentrant, bind, delayMs, data } = settings;
   const head = together
     ? ["LOCK.ACQUIREALL", String(keys.length), ...keys]
@@ -383,6 +405,7 @@ function readReply({ keys, together }: Wanted, reply: RawReply): GrantReply | nu
   return together ? readGrants(reply, keys) : readGrant("LOCK.ACQUIRE", reply);
 }
 
-function doing({ keys }: Wanted): string {
+/** The request as errors name it. */
+export function doing({ keys }: Wanted): string {
   return `acquiring ${keys.map((key) => JSON.stringify(key)).join(", ")}`;
 }

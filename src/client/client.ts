@@ -12,7 +12,8 @@ import { Election, type ElectionOptions } from "./election.ts";
 import { ClientClosedError, LockLostError, UnavailableError } from "./errors.ts";
 import { HoldLedger } from "./hold-ledger.ts";
 import { Holding } from "./holding.ts";
-import { HeldLock, HeldLockSet, type Lock, type LockSet } from "./lock.ts";
+import { HeldLock, HeldLockSet, type Lock, type LockSet, type LossSignal } from "./lock.ts";
+import { LockNews } from "./news.ts";
 import { NodeWatch } from "./node-watch.ts";
 import {
   acquireSettings,
@@ -75,6 +76,7 @@ export class Client implements AsyncDisposable {
       requester,
       lines: new WaitLines(settings, book),
       nodes: new NodeWatch(settings, requester),
+      news: new LockNews(settings, clock, book),
       ledger: new HoldLedger(),
       closing: this.#abort.signal,
       background: (work) => {
@@ -125,7 +127,7 @@ export class Client implements AsyncDisposable {
   async withLock<T>(
     key: string,
     options: AcquireOptions,
-    work: (lock: Lock, signal: AbortSignal) => Promise<T>,
+    work: (lock: Lock, signal: LossSignal) => Promise<T>,
   ): Promise<T> {
     return under(await this.acquire(key, options), work);
   }
@@ -134,7 +136,7 @@ export class Client implements AsyncDisposable {
   async withLocks<T>(
     keys: readonly string[],
     options: Omit<AcquireOptions, "reentrant">,
-    work: (locks: LockSet, signal: AbortSignal) => Promise<T>,
+    work: (locks: LockSet, signal: LossSignal) => Promise<T>,
   ): Promise<T> {
     return under(await this.acquireAll(keys, options), work);
   }
@@ -215,7 +217,7 @@ export class Client implements AsyncDisposable {
     return readNumber("LOCK.BREAK", await this.#ask("breaking", key, args));
   }
 
-  /** Asks whoever holds a lock to let go, which they see by watching it. Returns how many. */
+  /** Asks whoever holds a lock to let go, which `revoked` of theirs tells. Returns how many. */
   async revoke(key: string, { reason = "" } = {}): Promise<number> {
     const args = ["LOCK.REVOKE", key, ...(reason === "" ? [] : ["REASON", reason])];
     return readNumber("LOCK.REVOKE", await this.#ask("revoking", key, args));
@@ -250,12 +252,13 @@ export class Client implements AsyncDisposable {
   }
 
   async #closeAll(): Promise<void> {
-    const { lines, requester } = this.#tools;
+    const { lines, news, requester } = this.#tools;
     this.#abort.abort(new ClientClosedError());
     await Promise.allSettled([...this.#holdings].map(async (holding) => holding.closeDown()));
     // Withdrawals begin when the waits have heard of it.
     await new Promise((resolve) => setImmediate(resolve));
     while (this.#background.size > 0) await Promise.allSettled(this.#background);
+    news.close();
     lines.close();
     requester.close();
   }
@@ -308,7 +311,7 @@ export class Client implements AsyncDisposable {
 /** Works under what is held, and releases it. */
 async function under<T, H extends Lock | LockSet>(
   held: H,
-  work: (held: H, signal: AbortSignal) => Promise<T>,
+  work: (held: H, signal: LossSignal) => Promise<T>,
 ): Promise<T> {
   let result: T;
   try {

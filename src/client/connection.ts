@@ -133,6 +133,11 @@ export class Connection {
     }
   }
 
+  /** Calls `listener` with each message of the channels that it is subscribed to. */
+  onMessage(listener: (channel: string, message: string) => void): void {
+    this.#redis.on("message", listener);
+  }
+
   /** Ends it at once; requests on the way get {@link NoAnswer} with this reason. */
   close(reason: string): void {
     if (this.#isOpen) this.#failure = reason;

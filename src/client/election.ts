@@ -5,6 +5,7 @@
 import type { Tools } from "./acquisition.ts";
 import { LockLostError } from "./errors.ts";
 import type { Holding } from "./holding.ts";
+import type { LossSignal, RevokeSignal } from "./lock.ts";
 import { whole, type AcquireOptions } from "./options.ts";
 import { randomOwner } from "./options.ts";
 import type { LockInfo } from "./replies.ts";
@@ -40,7 +41,9 @@ export interface Leadership extends AsyncDisposable {
   /** The fencing token: larger than that of any leader before. Send it with whatever a leader does. */
   readonly epoch: bigint;
   /** Aborted with a `LockLostError` when this one leads no more, {@link resign} included. */
-  readonly signal: AbortSignal;
+  readonly signal: LossSignal;
+  /** Aborted with a `RevokedError` when somebody asks the leader to step down; it leads until it does. */
+  readonly revoked: RevokeSignal;
   /** For how long it leads without a renewal, in ms; 0 when it leads no more. */
   readonly remainingMs: number;
   /** Throws a `LockLostError` if it leads no more, by the clock. */
@@ -118,7 +121,7 @@ export class Election {
    * @throws LockLostError when it did not lead until the end of the work.
    */
   async lead<T>(
-    work: (leadership: Leadership, signal: AbortSignal) => Promise<T>,
+    work: (leadership: Leadership, signal: LossSignal) => Promise<T>,
     options: CampaignOptions = {},
   ): Promise<T> {
     const leadership = await this.campaign(options);
@@ -174,8 +177,12 @@ class HeldLeadership implements Leadership {
     else holding.signal.addEventListener("abort", stop, { once: true });
   }
 
-  get signal(): AbortSignal {
+  get signal(): LossSignal {
     return this.#abort.signal;
+  }
+
+  get revoked(): RevokeSignal {
+    return this.#holding.revoked;
   }
 
   get remainingMs(): number {

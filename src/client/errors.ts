@@ -5,6 +5,7 @@
  *     PaxlockError
  *     ├─ NotAcquiredError     somebody else holds the lock, and the time to wait is over
  *     ├─ LockLostError        it was held, and cannot be counted on any more
+ *     ├─ RevokedError         it is held, and somebody asks for it back: no failure, a reason to stop
  *     ├─ DeadlockError        waiting would never have ended
  *     ├─ QueueFullError       as many wait as the lock allows
  *     ├─ WrongModeError       the key is held in another mode, or is no lock
@@ -22,6 +23,7 @@
 export type PaxlockErrorCode =
   | "NOT_ACQUIRED"
   | "LOCK_LOST"
+  | "REVOKED"
   | "DEADLOCK"
   | "QUEUE_FULL"
   | "WRONG_MODE"
@@ -71,15 +73,17 @@ export class NotAcquiredError extends PaxlockError {
  * Why a lock is held no more.
  *
  * `lease-over`: no renewal got through before the end of the lease by this process's own clock ·
- * `not-holder`: the cluster says that somebody broke, released or overwrote it, or that it expired ·
+ * `broken`: somebody took it away, by LOCK.BREAK or by writing over it · `not-holder`: the cluster
+ * says that it is held no more, and no message has told why; somebody may have released it ·
  * `session-over`: a bound lock whose connection was away for longer than the session's grace ·
  * `client-closed`: `close()` of the client released it · `resigned`: the leader itself stepped down.
  */
 export type LossReason =
-  "lease-over" | "not-holder" | "session-over" | "client-closed" | "resigned";
+  "lease-over" | "broken" | "not-holder" | "session-over" | "client-closed" | "resigned";
 
 const LOSS_TEXT: Readonly<Record<LossReason, string>> = {
   "lease-over": "no renewal got through before its lease ended",
+  broken: "it was taken away",
   "not-holder": "it was broken, released, overwritten or has expired",
   "session-over": "its connection was away for longer than the grace of its session",
   "client-closed": "the client was closed",
@@ -91,14 +95,34 @@ export class LockLostError extends PaxlockError {
   override readonly name = "LockLostError";
   readonly keys: readonly string[];
   readonly reason: LossReason;
+  /** What whoever broke it gave as the reason; empty for nothing. */
+  readonly said: string;
 
-  constructor(keys: readonly string[], reason: LossReason) {
+  constructor(keys: readonly string[], reason: LossReason, said = "") {
     super("LOCK_LOST", {
-      message: `the lock on ${list(keys)} was lost: ${LOSS_TEXT[reason]}`,
+      message: `the lock on ${list(keys)} was lost: ${LOSS_TEXT[reason]}${inBrackets(said)}`,
       advice: "stop the work that it protects at once, and acquire it again before going on",
     });
     this.keys = keys;
     this.reason = reason;
+    this.said = said;
+  }
+}
+
+/** Somebody asks for the lock back, which is still held: the reason of a lock's `revoked`. */
+export class RevokedError extends PaxlockError {
+  override readonly name = "RevokedError";
+  readonly key: string;
+  /** What whoever asks gave as the reason; empty for nothing. */
+  readonly said: string;
+
+  constructor(key: string, said: string) {
+    super("REVOKED", {
+      message: `the lock on ${list([key])} is asked for back${inBrackets(said)}`,
+      advice: "bring the work that it protects to an end and release it; it is held until then",
+    });
+    this.key = key;
+    this.said = said;
   }
 }
 
@@ -207,6 +231,10 @@ export class ClientClosedError extends PaxlockError {
 
 function list(keys: readonly string[]): string {
   return keys.map((key) => JSON.stringify(key)).join(", ");
+}
+
+function inBrackets(said: string): string {
+  return said === "" ? "" : ` (${said})`;
 }
 
 function adviceFor(said: string): string {

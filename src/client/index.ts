@@ -20,12 +20,14 @@ export {
   PaxlockError,
   QueueFullError,
   RefusedError,
+  RevokedError,
   TooManyWaitsError,
   UnavailableError,
   WrongModeError,
 } from "./errors.ts";
 export type { LossReason, PaxlockErrorCode } from "./errors.ts";
-export type { Lock, LockSet } from "./lock.ts";
+export type { UpgradeOptions } from "./holding.ts";
+export type { Lock, LockSet, LossSignal, RevokeSignal, TypedSignal } from "./lock.ts";
 export type { AcquireOptions, ClientOptions, LockMode } from "./options.ts";
 export type {
   LockEntry,

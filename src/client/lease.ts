@@ -42,7 +42,7 @@ export interface LeaseOptions {
   /** Renews at the cluster within `withinMs`; null when it is held no more. */
   readonly renew: (ttlMs: number, withinMs: number) => Promise<LeaseSpan | null>;
   /** Called once, when it is lost; never after {@link Lease.stop}. */
-  readonly lost: (reason: LossReason) => void;
+  readonly lost: (error: LockLostError) => void;
 }
 
 /** The longest part of what is left that one failed attempt to renew is followed by a pause of. */
@@ -55,7 +55,7 @@ export class Lease {
   readonly #end: Alarm;
   #ttlMs: number;
   #endMs: number;
-  #state: "held" | "stopped" | LossReason = "held";
+  #state: "held" | "stopped" | LockLostError = "held";
   /** Renewals one after the other, so that an earlier one never undoes a later one. */
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -79,6 +79,11 @@ export class Lease {
     return Math.max(0, this.#endMs - this.#clock.nowMs());
   }
 
+  /** What it is renewed for, in ms. */
+  get ttlMs(): number {
+    return this.#ttlMs;
+  }
+
   /** When it ends by this process's clock. */
   get endMs(): number {
     return this.#endMs;
@@ -97,9 +102,7 @@ export class Lease {
   /** Throws if it is lost, by the clock and not by whether a timer has had its turn. */
   throwIfLost(): void {
     if (this.#state === "held" && this.#clock.nowMs() >= this.#endMs) this.lose("lease-over");
-    if (this.#state !== "held" && this.#state !== "stopped") {
-      throw new LockLostError(this.#options.keys, this.#state);
-    }
+    if (typeof this.#state !== "string") throw this.#state;
   }
 
   /** No renewal is sent from now on, and nobody is told of a loss any more. */
@@ -109,12 +112,20 @@ export class Lease {
     this.#end.clear();
   }
 
-  /** It is lost, whoever found out. */
-  lose(reason: LossReason): void {
+  /** What was granted anew counts from now on, in place of what there was. */
+  replace(granted: LeaseSpan): void {
+    if (this.#state !== "held") return;
+    this.#endMs = this.#countedEnd(granted);
+    this.#arm(granted);
+  }
+
+  /** It is lost, whoever found out, for what somebody `said`. */
+  lose(reason: LossReason, said = ""): void {
     if (this.#state !== "held") return;
     this.stop();
-    this.#state = reason;
-    this.#options.lost(reason);
+    const error = new LockLostError(this.#options.keys, reason, said);
+    this.#state = error;
+    this.#options.lost(error);
   }
 
   #renewByItself(): void {

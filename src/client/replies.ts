@@ -214,6 +214,35 @@ export function readWatch(
   return { version: text(version), info: readInfo("LOCK.WATCH", info ?? null) };
 }
 
+/** Something that happened to a lock, as its channel tells it. */
+export interface LockMessage {
+  /** `acquired`, `queued`, `renewed`, `released`, `expired`, `broken`, `revoked`, `lost`. */
+  readonly event: string;
+  /** The holder's; null where it is about one who waits. */
+  readonly token: bigint | null;
+  /** What was given as the reason; empty for nothing. */
+  readonly reason: string;
+}
+
+/** A message of a lock's channel; null for what is none. */
+export function readMessage(text: string): LockMessage | null {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof parsed !== "object" || parsed === null || !("event" in parsed)) return null;
+  const { event, token, reason } = parsed as Readonly<Record<string, unknown>>;
+  if (typeof event !== "string") return null;
+  return {
+    event,
+    token: typeof token === "string" && isToken(token) ? BigInt(token) : null,
+    // Its characters stand for bytes, which were sent as UTF-8.
+    reason: typeof reason === "string" ? Buffer.from(reason, "latin1").toString() : "",
+  };
+}
+
 /** A number where there must be one. */
 export function readNumber(command: string, reply: RawReply): number {
   if (typeof reply === "number") return reply;

@@ -1,5 +1,5 @@
 /** A lock that several may hold at once, up to a limit. */
-import type { Lock } from "./lock.ts";
+import type { Lock, LossSignal } from "./lock.ts";
 import type { AcquireOptions } from "./options.ts";
 
 /** How permits are asked for. */
@@ -14,7 +14,7 @@ interface Acquirer {
   withLock<T>(
     key: string,
     options: AcquireOptions,
-    work: (lock: Lock, signal: AbortSignal) => Promise<T>,
+    work: (lock: Lock, signal: LossSignal) => Promise<T>,
   ): Promise<T>;
 }
 
@@ -39,7 +39,7 @@ export class Semaphore {
   /** Works while holding permits; otherwise as `client.withLock`. */
   async withPermits<T>(
     { permits = 1, ...options }: PermitOptions,
-    work: (lock: Lock, signal: AbortSignal) => Promise<T>,
+    work: (lock: Lock, signal: LossSignal) => Promise<T>,
   ): Promise<T> {
     const mode = { permits, limit: this.limit };
     return this.#client.withLock(this.key, { ...options, mode }, work);

@@ -173,21 +173,40 @@ suite(
       });
     });
 
-    test("when the lock was taken away, the command is told with the next renewal", async () => {
+    test("when the lock was taken away, the command is told at once; and with the next renewal at the latest", async () => {
       await withFakeCluster(1, async (cluster) => {
         const script = 'trap "echo told; exit 0" TERM; echo on; while :; do sleep 0.02; done';
-        const child = startExec(cluster, "--ttl", "900ms", "a", "--", "sh", "-c", script);
-        await until(child, () => child.stdout === "on\n");
-        cluster.occupy("a");
+        for (const how of ["told", "found"]) {
+          // A renewal would find it out after 20 minutes.
+          const ttl = how === "told" ? "1h" : "900ms";
+          const child = startExec(cluster, "--ttl", ttl, "a", "--", "sh", "-c", script);
+          await until(child, () => child.stdout === "on\n" && cluster.listeners("a") === 1);
+          if (how === "told") cluster.breakLock("a", "we need it");
+          else cluster.occupy("a");
 
-        assert.is((await child.waitForExit(10_000)).code, 75);
-        assert.is(child.stdout, "on\ntold\n");
+          assert.is((await child.waitForExit(10_000)).code, 75, how);
+          assert.is(child.stdout, "on\ntold\n");
+          if (how === "told") assert.match(child.stderr, "taken away (we need it)");
+        }
         assert.is(cluster.owner("a"), "other");
+      });
+    });
+
+    test("when the lock is asked for back, it says so, and the command goes on", async () => {
+      await withFakeCluster(1, async (cluster) => {
+        const child = startExec(cluster, "a", "--", "sleep", "30");
+        await until(child, () => cluster.listeners("a") === 1);
+        cluster.tell("a", { event: "revoked", token: "1", reason: "maintenance" });
+        await until(child, () => child.stderr.includes("asked for back (maintenance)"));
+
+        assert.is((await child.end("SIGTERM")).code, 143);
+        assert.is(cluster.owner("a"), null);
       });
     });
 
     test("a lock that was lost unseen is told at the end", async () => {
       await withFakeCluster(1, async (cluster) => {
+        cluster.fate = ({ args }) => (args[0] === "subscribe" ? { error: "ERR no" } : "answered");
         const child = startExec(cluster, "a", "sleep", "0.5");
         await until(child, () => cluster.owner("a") !== null);
         cluster.occupy("a");
@@ -260,61 +279,60 @@ suite(
   "cli/exec on three nodes",
   (test) => {
     test("the kill of the node it is connected to costs neither the lock nor the place in the queue", async () => {
-      await withPaxlockCluster({ args: ["--groups", "2"] }, async (cluster) => {
-        const addresses = cluster.ids.map((id) => `127.0.0.1:${cluster.clientPort(id)}`);
-        const start = (...args: readonly string[]): ManagedProcess =>
-          new ManagedProcess(paxlockCommand(execArgs(addresses, ...args)));
-        const client = new Client({ addresses: addresses.slice(1) });
-        try {
-          const holder = start(
-            "--ttl",
-            "5s",
-            "a",
-            "--",
-            "sh",
-            "-c",
-            "sleep 8; echo $PAXLOCK_TOKEN",
-          );
-          await until(holder, () => holder.exit === null);
-          await holder.until(async () =>
-            (await client.info("a"))?.holders.length === 1 ? 1 : null,
-          );
-          const token = (await client.info("a"))?.holders[0]?.token;
-          const waiters: ManagedProcess[] = [];
-          for (const name of ["first", "second"]) {
-            const command = `echo ${name} $PAXLOCK_TOKEN`;
-            const waiter = start("--data", name, "a", "--", "sh", "-c", command);
-            waiters.push(waiter);
-            await waiter.until(async () =>
-              (await client.queue("a")).length === waiters.length ? true : null,
+      await withTemporaryDirectory(async (directory) => {
+        await withPaxlockCluster({ args: ["--groups", "2"] }, async (cluster) => {
+          const addresses = cluster.ids.map((id) => `127.0.0.1:${cluster.clientPort(id)}`);
+          const start = (...args: readonly string[]): ManagedProcess =>
+            new ManagedProcess(paxlockCommand(execArgs(addresses, ...args)));
+          const client = new Client({ addresses: addresses.slice(1) });
+          try {
+            // For as long as the test wants, however slow the machine is.
+            const may = join(directory, "may-end");
+            const script = `until [ -e '${may}' ]; do sleep 0.05; done; echo $PAXLOCK_TOKEN`;
+            const holder = start("--ttl", "6s", "a", "--", "sh", "-c", script);
+            await until(holder, () => holder.exit === null);
+            await holder.until(async () =>
+              (await client.info("a"))?.holders.length === 1 ? 1 : null,
             );
-          }
-          const [first, second] = await client.queue("a");
+            const token = (await client.info("a"))?.holders[0]?.token;
+            const waiters: ManagedProcess[] = [];
+            for (const name of ["first", "second"]) {
+              const command = `echo ${name} $PAXLOCK_TOKEN`;
+              const waiter = start("--data", name, "a", "--", "sh", "-c", command);
+              waiters.push(waiter);
+              await waiter.until(async () =>
+                (await client.queue("a")).length === waiters.length ? true : null,
+              );
+            }
+            const [first, second] = await client.queue("a");
 
-          await cluster.node(1).kill();
-          await sleep(6_000);
-          const now = await client.info("a");
-          assert.is(now?.holders[0]?.token, token, "still held by the same grant");
-          assert.equal(
-            (await client.queue("a")).map(({ owner }) => owner),
-            [first?.owner, second?.owner],
-          );
+            await cluster.node(1).kill();
+            // Longer than the lease.
+            await sleep(7_000);
+            const now = await client.info("a");
+            assert.is(now?.holders[0]?.token, token, "still held by the same grant");
+            assert.equal(
+              (await client.queue("a")).map(({ owner }) => owner),
+              [first?.owner, second?.owner],
+            );
 
-          assert.is((await holder.waitForExit(20_000)).code, 0, holder.describe());
-          assert.is(holder.stdout, `${token}\n`);
-          const tokens: number[] = [Number(token)];
-          for (const waiter of waiters) {
-            assert.is((await waiter.waitForExit(20_000)).code, 0, waiter.describe());
-            tokens.push(Number(waiter.stdout.split(" ")[1]));
+            writeFileSync(may, "");
+            assert.is((await holder.waitForExit(20_000)).code, 0, holder.describe());
+            assert.is(holder.stdout, `${token}\n`);
+            const tokens: number[] = [Number(token)];
+            for (const waiter of waiters) {
+              assert.is((await waiter.waitForExit(20_000)).code, 0, waiter.describe());
+              tokens.push(Number(waiter.stdout.split(" ")[1]));
+            }
+            assert.equal(
+              tokens,
+              [...tokens].sort((one, other) => one - other),
+            );
+            assert.is(await client.info("a"), null);
+          } finally {
+            await client.close();
           }
-          assert.equal(
-            tokens,
-            [...tokens].sort((one, other) => one - other),
-          );
-          assert.is(await client.info("a"), null);
-        } finally {
-          await client.close();
-        }
+        });
       });
     });
   },

@@ -16,7 +16,7 @@ export type Fate =
   | "reply-lost"
   /** The connection is cut before it is done. */
   | "request-lost"
-  /** Neither done nor answered; the connection stays. */
+  /** Neither done nor answered, and nothing behind it is; the connection stays. */
   | "silent"
   /** Done at once and answered after so many ms. */
   | { readonly answeredAfterMs: number }
@@ -55,6 +55,9 @@ interface Link {
   readonly id: number;
   readonly node: number;
   readonly socket: Socket;
+  readonly channels: Set<string>;
+  /** Settles when all that was asked so far has been answered: answers come in order. */
+  answered: Promise<unknown>;
   session: string;
 }
 
@@ -127,6 +130,25 @@ export class FakeCluster {
     this.#held.set(key, { owner, token, holds: 1, endsMs: Infinity, session: "" });
   }
 
+  /** A key is taken away from its holder, and its channel tells so. */
+  breakLock(key: string, reason: string): void {
+    const token = this.#grant(key)?.token ?? 0;
+    this.free(key);
+    this.tell(key, { event: "broken", owner: "", token: String(token), slot: 1, reason });
+  }
+
+  /** Tells something about a key to whoever is subscribed to its channel. */
+  tell(key: string, message: object): void {
+    const channel = `__lock@0__:${key}`;
+    const text = encode(["message", channel, JSON.stringify(message)]);
+    for (const { channels, socket } of this.#links) if (channels.has(channel)) socket.write(text);
+  }
+
+  /** How many connections are subscribed to the channel of a key. */
+  listeners(key: string): number {
+    return [...this.#links].filter(({ channels }) => channels.has(`__lock@0__:${key}`)).length;
+  }
+
   /** The key is free; who waits is next. */
   free(key: string): void {
     this.#held.delete(key);
@@ -146,7 +168,8 @@ export class FakeCluster {
 
   #accept(node: number, socket: Socket): void {
     this.#ids += 1;
-    const link: Link = { id: this.#ids, node, socket, session: "" };
+    const [id, channels, answered] = [this.#ids, new Set<string>(), Promise.resolve()];
+    const link: Link = { id, node, socket, channels, answered, session: "" };
     this.#links.add(link);
     const parser = new RedisParser({
       returnReply: (reply: unknown) => {
@@ -173,21 +196,34 @@ export class FakeCluster {
     const seen = { node: link.node, args, atMs: performance.now() };
     this.seen.push(seen);
     const fate = this.fate(seen);
+    const before = link.answered;
+    let answered = (): void => undefined;
+    link.answered = new Promise<void>((resolve) => {
+      answered = resolve;
+    });
+    const write = (bytes: string): void => {
+      void before.then(() => {
+        link.socket.write(bytes);
+        answered();
+      });
+    };
     if (fate === "silent") return;
     if (fate === "request-lost") {
       link.socket.destroy();
       return;
     }
     if (typeof fate === "object" && "error" in fate) {
-      link.socket.write(`-${fate.error}\r\n`);
+      write(`-${fate.error}\r\n`);
       return;
     }
     const execute = (): void => {
       this.#execute(link, args, (reply) => {
         if (fate === "reply-lost") link.socket.destroy();
         else if (typeof fate === "object" && "answeredAfterMs" in fate) {
-          setTimeout(() => link.socket.write(encode(reply)), fate.answeredAfterMs);
-        } else link.socket.write(encode(reply));
+          setTimeout(() => {
+            write(encode(reply));
+          }, fate.answeredAfterMs);
+        } else write(encode(reply));
       });
     };
     if (typeof fate === "object" && "doneAfterMs" in fate) setTimeout(execute, fate.doneAfterMs);
@@ -228,6 +264,17 @@ export class FakeCluster {
         return;
       case "PING":
         answer("PONG");
+        return;
+      case "ping":
+        answer(link.channels.size > 0 ? ["pong", ""] : "PONG");
+        return;
+      case "subscribe":
+        link.channels.add(key);
+        answer([command, key, link.channels.size]);
+        return;
+      case "unsubscribe":
+        link.channels.delete(key);
+        answer([command, key, link.channels.size]);
         return;
       default:
         answer("OK");

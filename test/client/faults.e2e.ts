@@ -595,6 +595,110 @@ suite("client/lock: bound to the connection", (test) => {
   });
 });
 
+suite("client/lock: news of it", (test) => {
+  test("who holds a lock for long listens, and hears at once that it is broken", async () => {
+    await withClient({}, async ({ cluster, client }) => {
+      const lock = await client.acquire("a", { ttlMs: 60_000 });
+      await until("it listens", () => cluster.listeners("a") === 1);
+      cluster.tell("a", { event: "broken", owner: "me", token: "77", slot: 1 });
+      cluster.tell("a", { event: "queued", owner: "you", slot: 2 });
+      cluster.tell("a", { event: "a word of later versions", token: String(lock.token) });
+      cluster.tell("a", ["no message"]);
+      await sleep(50);
+      assert.is(lock.signal.aborted, false);
+      cluster.breakLock("a", "enough");
+      await until("it is lost", () => lock.signal.aborted);
+
+      assert.is(lock.signal.reason?.reason, "broken");
+      assert.is(lock.signal.reason?.said, "enough");
+      assert.is(cluster.sent("LOCK.RENEW").length, 0);
+      await until("nobody listens", () => cluster.listeners("a") === 0);
+    });
+  });
+
+  test("a lock that is held for a moment only costs no subscription", async () => {
+    await withClient({}, async ({ cluster, client }) => {
+      for (let round = 0; round < 20; round += 1) await (await client.acquire("a")).release();
+      await sleep(200);
+
+      // A machine that stands still for longer than the moment may make one.
+      assert.ok(cluster.sent("subscribe").length <= 1);
+      assert.is(cluster.listeners("a"), 0);
+    });
+  });
+
+  test("what was told before anybody listened is looked at", async () => {
+    await withClient({}, async ({ cluster, client }) => {
+      const lock = await client.acquire("a", { ttlMs: 60_000 });
+      cluster.occupy("a");
+      await until("it is lost", () => lock.signal.aborted);
+
+      assert.is(lock.signal.reason?.reason, "not-holder");
+      assert.is(cluster.sent("LOCK.RENEW").length, 0);
+    });
+  });
+
+  test("it is listened to at another node when one is killed or silent, and looked at again", async () => {
+    for (const how of ["killed", "silent"]) {
+      await withClient({ nodes: 2 }, async ({ cluster, client }) => {
+        const lock = await client.acquire("a", { ttlMs: 60_000 });
+        const other = await client.acquire("b", { ttlMs: 60_000 });
+        await until("it listens", () => cluster.listeners("a") + cluster.listeners("b") === 2);
+        if (how === "killed") cluster.kill(0);
+        else cluster.fate = ({ node }) => (node === 0 ? "silent" : "answered");
+        cluster.occupy("b");
+        await until("the other is lost", () => other.signal.aborted);
+        const at = (): boolean => cluster.sent("subscribe").some(({ node }) => node === 1);
+        await until("it listens elsewhere", at);
+        await sleep(50);
+        assert.is(lock.signal.aborted, false, how);
+        cluster.breakLock("a", "");
+        await until("it is lost", () => lock.signal.aborted);
+
+        assert.is(lock.signal.reason?.reason, "broken", how);
+        assert.is(cluster.sent("LOCK.RENEW").length, 0);
+      });
+    }
+  });
+
+  test("where messages are refused, renewals find out", async () => {
+    await withClient({}, async ({ cluster, client }) => {
+      cluster.fate = ({ args }) =>
+        args[0] === "subscribe" ? { error: "ERR unknown command" } : "answered";
+      const lock = await client.acquire("a", { ttlMs: 600 });
+      await until("it asks for messages", () => cluster.sent("subscribe").length > 0);
+      cluster.occupy("a");
+      await until("it is lost", () => lock.signal.aborted);
+
+      assert.is(lock.signal.reason?.reason, "not-holder");
+      assert.ok(cluster.sent("LOCK.RENEW").length > 0);
+    });
+  });
+
+  test("the loss of one of several locks is the loss of all, a wish for one is told", async () => {
+    await withClient({}, async ({ cluster, client }) => {
+      const owner = "me";
+      const one = await client.acquire("a", { owner, ttlMs: 60_000, reentrant: true });
+      const two = await client.acquire("a", { owner, ttlMs: 60_000, reentrant: true });
+      await until("they listen", () => cluster.listeners("a") === 1);
+      await sleep(100);
+      cluster.tell("a", {
+        event: "revoked",
+        token: String(one.token),
+        reason: "gr\u00c3\u00bc\u00c3\u009fe",
+      });
+      await until("both hear", () => one.revoked.aborted && two.revoked.aborted);
+      assert.is(one.revoked.reason?.said, "grüße");
+      assert.is(one.revoked.reason?.code, "REVOKED");
+      assert.is(one.signal.aborted, false);
+      await one.release();
+      cluster.breakLock("a", "");
+      await until("the other is lost", () => two.signal.aborted);
+      assert.is(one.signal.aborted, false);
+    });
+  });
+});
+
 suite("client/withLock", (test) => {
   test("gives what the work gives, and releases whatever it does", async () => {
     await withClient({}, async ({ cluster, client }) => {
@@ -638,12 +742,10 @@ suite("client/elect", (test) => {
       const leadership = await election.campaign();
       assert.is(leadership.epoch, 1n);
       cluster.fate = ({ args }) => (args[0] === "LOCK.RENEW" ? "silent" : "answered");
-      const startMs = performance.now();
-      await until("it stops", () => leadership.signal.aborted);
-      const tookMs = performance.now() - startMs;
+      // Timers fire in the order of their times, however late this process gets its turn.
+      await sleep(cluster.endsMs("leader") - 130 - performance.now());
 
-      assert.ok(tookMs < 275, `${tookMs} ms`);
-      assert.match(cluster.owner("leader") ?? "", /^one:/);
+      assert.is(leadership.signal.aborted, true);
       assert.is(leadership.remainingMs, 0);
     });
   });
