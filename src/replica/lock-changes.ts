@@ -68,7 +68,8 @@ export class LockChanges {
       else this.#allChanged(`${name}:`, slot, called);
     }
     for (const name of called) {
-      for (const listener of this.#watchers.get(name) ?? []) listener();
+      // One that begins to watch meanwhile waits for the next entry.
+      for (const listener of [...(this.#watchers.get(name) ?? [])]) listener();
     }
   }
 
