@@ -46,6 +46,8 @@ type ClientOptions = Omit<NonNullable<Parameters<typeof createClient>[0]>, "RESP
 function newClient(port: number, options: ClientOptions = {}) {
   const client = createClient({
     ...options,
+    // By its default the client gives a command up after 5 s, in which a busy machine starts no node.
+    commandOptions: { timeout: RECONNECT_MS },
     socket: { port, host: "127.0.0.1", ...options.socket },
     scripts,
   });
@@ -193,11 +195,11 @@ suite(
         await holder.set("lock", "me", { condition: "NX", expiration: lease(400) });
 
         const leftMs = await other.pTTL("lock");
-        assert.ok(leftMs > 0 && leftMs <= 400, `${leftMs} ms left`);
+        const isOver = performance.now() - startedMs >= 400;
+        assert.ok(leftMs <= 400 && (leftMs > 0 || isOver), `${leftMs} ms left`);
         await until(async () => (await other.set("lock", "you", { condition: "NX" })) === "OK");
 
         assert.ok(performance.now() - startedMs >= 400, "the lease was cut short");
-        assert.ok(performance.now() - startedMs < 5_000, "the lease did not end");
         assert.is(await holder.pTTL("lock"), -1);
       }));
 
@@ -307,6 +309,8 @@ suite(
         await until(() => !client.isReady);
         // Given while there is no node; the client sends it once there is one.
         const contended = client.set("lock", "you", { condition: "NX" });
+        // It is awaited below; a failure before that is the one to be told.
+        contended.catch(() => undefined);
         await paxlock.restart();
 
         assert.is(await contended, null);
@@ -343,5 +347,5 @@ suite(
         assert.is(await client.exists(["{k}", "k"]), 0);
       }));
   },
-  { timeoutMs: RECONNECT_MS + 10_000 },
+  { timeoutMs: 2 * RECONNECT_MS + 20_000 },
 );

@@ -156,8 +156,13 @@ for (const [name, over] of oldWays) {
 
       test("a lease of the old way that ends lets the first in the queue in, not before its time", () =>
         session(async ({ takeOld, newClient, redis }) => {
-          const startedMs = performance.now();
-          const old = await taken(takeOld(500));
+          let startedMs = performance.now();
+          let old = await takeOld(500);
+          // What took longer than its lease redlock 4 calls no lock.
+          while (old === null) {
+            startedMs = performance.now();
+            old = await takeOld(500);
+          }
 
           const token = await newClient("next").take({ waitMs: WAIT_MS });
 
@@ -321,6 +326,6 @@ for (const [name, over] of oldWays) {
           }
         }));
     },
-    { timeoutMs: 30_000 },
+    { timeoutMs: 60_000 },
   );
 }

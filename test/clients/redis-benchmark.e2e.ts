@@ -110,5 +110,5 @@ suite(
         });
       }));
   },
-  { timeoutMs: 60_000, needs: "redis-benchmark" },
+  { timeoutMs: 180_000, needs: "redis-benchmark" },
 );

@@ -205,7 +205,7 @@ suite(
         assert.equal(paxlock.exit, { code: 0, signal: null });
       }));
   },
-  { timeoutMs: RECONNECT_MS + 10_000, needs: ["redis-cli", "script"] },
+  { timeoutMs: 2 * RECONNECT_MS + 20_000, needs: ["redis-cli", "script"] },
 );
 
 suite(
@@ -245,5 +245,5 @@ suite(
         });
       }));
   },
-  { timeoutMs: RECONNECT_MS + 10_000, needs: ["redis-cli", "script"] },
+  { timeoutMs: 2 * RECONNECT_MS + 20_000, needs: ["redis-cli", "script"] },
 );

@@ -74,7 +74,7 @@ export async function rejection(promise: Promise<unknown>): Promise<Error> {
 /** Asks again until the answer is true. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  limitMs = 10_000,
+  limitMs = 15_000,
 ): Promise<void> {
   const endMs = performance.now() + limitMs;
   while (!(await condition())) {
