@@ -145,6 +145,15 @@ export class Simulation implements World, FaultyWorld {
       this.#lockDeadlocks.refused(refused, nowMs);
     });
     this.#lockAnswers = new LockAnswers(swarm);
+    // Those after the first go by what it has made of the step.
+    const lockCheckers: readonly Checker[] = [
+      this.#lockQueue,
+      this.#lockDeadlocks,
+      new LockList(models),
+      new LockDelivered(models),
+      new LockTold(swarm.driftPpm),
+      this.#lockAnswers,
+    ];
     this.#checkers = [
       this.#agreement,
       new Memory(this.#agreement),
@@ -160,13 +169,7 @@ export class Simulation implements World, FaultyWorld {
       new Exclusion(swarm.driftPpm, isLock),
       new AtomicPuts(),
       this.#linearizable,
-      // Those after the first go by what it has made of the step.
-      this.#lockQueue,
-      this.#lockDeadlocks,
-      new LockList(models),
-      new LockDelivered(models),
-      new LockTold(swarm.driftPpm),
-      this.#lockAnswers,
+      ...(swarm.lockClients === 0 ? [] : lockCheckers),
     ];
     for (const id of founders) this.addNode(id);
     this.clients = new Clients(events, this.#root.split("clients"), {

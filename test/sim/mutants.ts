@@ -208,9 +208,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     title: "a waiter is granted after its deadline",
-    file: "machine/locks/lock-table.ts",
-    find: "return deadlineMs !== 0 && this.#host.nowMs > deadlineMs;",
-    replace: "return deadlineMs !== 0 && this.#host.nowMs > deadlineMs + 30;",
+    file: "machine/locks/acquire.ts",
+    find: "deadlineMs: nowMs + asked.waitMs,",
+    replace: "deadlineMs: nowMs + asked.waitMs + 30,",
     flags: ["--lock-clients=12"],
   },
   {
