@@ -41,7 +41,7 @@ function flat(text: string): string {
 function request(number: number): LockAcquireOperation {
   return {
     kind: "lock-acquire",
-    session: flat(uniqueOwner(number).replaceAll("0", "f")),
+    session: flat(`f${uniqueOwner(number).slice(1)}`),
     node: 1,
     boot: 1,
     request: number + 1,

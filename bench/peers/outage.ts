@@ -90,6 +90,7 @@ async function work({ client, order, index, state }: Shift, worker: Worker): Pro
       connection ??= await connectInTime(client, ports);
       const afterKill = state.killed;
       const release = await inTime(connection.acquire(keys[key % keys.length] ?? ""));
+      if (release === null) throw new Error("a lock was not waited for");
       const nowMs = performance.now();
       worker.longestGapMs = Math.max(worker.longestGapMs, nowMs - grantedMs);
       grantedMs = nowMs;

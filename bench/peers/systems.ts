@@ -18,7 +18,9 @@ export interface System {
   readonly durable: boolean;
   /** Whether it goes on without pause or loss of locks when one machine is lost. */
   readonly replicated: boolean;
-  /** Whether it takes part where each connection is a cost; of one service the cheapest client does. */
+  /** Whether it takes part where workers share few locks. */
+  readonly contends: boolean;
+  /** Whether it takes part where thousands of connections hold locks. */
   readonly crowds: boolean;
 }
 
@@ -32,6 +34,7 @@ export const SYSTEMS: readonly System[] = [
     connects: "one",
     durable: true,
     replicated: true,
+    contends: true,
     crowds: true,
   },
   {
@@ -42,6 +45,7 @@ export const SYSTEMS: readonly System[] = [
     connects: "one",
     durable: true,
     replicated: true,
+    contends: true,
     crowds: true,
   },
   {
@@ -52,6 +56,7 @@ export const SYSTEMS: readonly System[] = [
     connects: "one",
     durable: true,
     replicated: true,
+    contends: true,
     crowds: false,
   },
   {
@@ -62,6 +67,7 @@ export const SYSTEMS: readonly System[] = [
     connects: "one",
     durable: true,
     replicated: true,
+    contends: true,
     crowds: true,
   },
   {
@@ -72,6 +78,7 @@ export const SYSTEMS: readonly System[] = [
     connects: "one",
     durable: true,
     replicated: true,
+    contends: true,
     crowds: false,
   },
   {
@@ -82,6 +89,7 @@ export const SYSTEMS: readonly System[] = [
     connects: "one",
     durable: true,
     replicated: true,
+    contends: true,
     crowds: true,
   },
   {
@@ -92,6 +100,7 @@ export const SYSTEMS: readonly System[] = [
     connects: "all",
     durable: true,
     replicated: true,
+    contends: true,
     crowds: false,
   },
   {
@@ -102,6 +111,7 @@ export const SYSTEMS: readonly System[] = [
     connects: "all",
     durable: false,
     replicated: true,
+    contends: true,
     crowds: false,
   },
   {
@@ -112,6 +122,7 @@ export const SYSTEMS: readonly System[] = [
     connects: "one",
     durable: true,
     replicated: false,
+    contends: false,
     crowds: false,
   },
   {
@@ -122,6 +133,7 @@ export const SYSTEMS: readonly System[] = [
     connects: "one",
     durable: true,
     replicated: false,
+    contends: true,
     crowds: true,
   },
   {
@@ -132,7 +144,8 @@ export const SYSTEMS: readonly System[] = [
     connects: "one",
     durable: false,
     replicated: false,
-    crowds: true,
+    contends: false,
+    crowds: false,
   },
 ];
 

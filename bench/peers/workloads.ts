@@ -9,6 +9,8 @@ import { residentBytes, usageOf, usedSince, type Usage } from "./usage.ts";
 const CONNECTED_AT_ONCE = 100;
 /** A single worker goes round so many keys, that it may meet each group of a service. */
 const KEYS_MIN = 64;
+/** Without any pair for so long, a step has failed. */
+const FIRST_PAIR_LIMIT_MS = 20_000;
 /** Those that still wait for a lock when the time is over are served within this. */
 const DRAIN_LIMIT_MS = 30_000;
 
@@ -47,16 +49,23 @@ export async function runOrder(
   told: (result: StepResult) => void,
 ): Promise<void> {
   const connections: LockConnection[] = [];
+  let kind: Step["kind"] | null = null;
   for (const [index, step] of order.steps.entries()) {
     const keys = keysOf(step, `${order.name}-${index}`);
     await client.prepare(keys);
+    if (kind !== step.kind) await close(connections.splice(0));
+    kind = step.kind;
     await connect({ client, order, step, connections });
     told(await runStep(step, { connections, keys, pids: order.serverPids }));
   }
+  await close(connections);
+}
+
+async function close(connections: readonly LockConnection[]): Promise<void> {
   await Promise.all(connections.map((connection) => connection.close()));
 }
 
-/** Opens the connections that a step needs beyond those there are. */
+/** Opens the connections that a step needs beyond those there are of its kind. */
 async function connect({
   client,
   order: { targets, firstTarget },
@@ -164,18 +173,20 @@ async function runWorkers({
   const tally = new Tally(step.workers);
   const holders = new Set<string>();
   let over = false;
+  const isOver = (): boolean => over;
   const work = async (worker: number): Promise<void> => {
     const connection = connections[worker % connections.length];
     if (connection === undefined) throw new Error("there is no connection");
-    for (let turn = 0; !over; turn += 1) {
+    for (let turn = 0; !isOver(); turn += 1) {
       const key = keyAt(worker, turn);
       const askedMs = performance.now();
-      const release = await connection.acquire(key);
+      const release = await connection.acquire(key, isOver);
+      if (release === null) return;
       // All takers of a lock are in this process: what it sees twice is held twice.
       if (holders.has(key)) throw new Error(`two workers hold ${key}`);
       holders.add(key);
       tally.acquired(performance.now() - askedMs, worker);
-      if (holdMs > 0) await sleep(holdMs);
+      if (holdMs > 0 && !isOver()) await sleep(holdMs);
       holders.delete(key);
       const releasedMs = performance.now();
       tally.held -= 1;
@@ -206,6 +217,10 @@ async function measured(
   const beganMs = performance.now();
   tally.measuring = true;
   await sleep(measureMs);
+  // Where so little is done that there is no pair in the time, the first one after it counts.
+  for (const endMs = beganMs + FIRST_PAIR_LIMIT_MS; tally.pairs === 0; await sleep(1)) {
+    if (performance.now() > endMs) break;
+  }
   tally.measuring = false;
   const seconds = (performance.now() - beganMs) / 1000;
   const { user, system } = process.cpuUsage(clientBefore);
@@ -266,6 +281,7 @@ async function runHeld(step: HeldStep, { connections, keys, pids }: Stage): Prom
     asking[worker] = true;
     taken[slot] = true;
     const release = await connection.acquire(keys[slot] ?? "");
+    if (release === null) throw new Error("a lock was not waited for");
     asking[worker] = false;
     tally.acquired(performance.now() - dueMs, worker);
     held.push({ slot, release, untilMs: performance.now() + holdMs });

@@ -9,7 +9,7 @@ function message(...args: string[]): string {
 }
 
 suite("benchmark options", (test) => {
-  test("without arguments everything but the profile is run, in three rounds", () => {
+  test("without arguments everything but peers and the profile is run, in three rounds", () => {
     assert.equal(parseOptions([]), {
       kind: "run",
       options: {
@@ -17,6 +17,7 @@ suite("benchmark options", (test) => {
         short: false,
         rounds: 3,
         json: null,
+        svg: null,
         directory: null,
       },
     });
@@ -37,6 +38,7 @@ suite("benchmark options", (test) => {
         short: false,
         rounds: 3,
         json: "out.json",
+        svg: null,
         directory: "/disk",
       },
     });
@@ -48,6 +50,8 @@ suite("benchmark options", (test) => {
     assert.is(message("--rounds", "2"), "--rounds must be 3 to 99");
     assert.is(message("--rounds", "3.5"), "--rounds must be 3 to 99");
     assert.match(message("--json"), /--json/);
+    assert.match(message("redis", "--svg", "out.svg"), /--svg/);
+    assert.is(message("peers", "--svg", "out.svg"), "run");
     assert.is(message("--help", "redis"), "help");
   });
 });

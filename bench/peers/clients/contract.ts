@@ -21,8 +21,11 @@ export type Release = () => Promise<void>;
 
 /** One connection to the service, with the session that its locks need. */
 export interface LockConnection {
-  /** Takes a lock that somebody may hold, waiting as users of this client do. */
-  acquire(key: string): Promise<Release>;
+  /**
+   * Takes a lock that somebody may hold, waiting as users of this client do. Who asks again and again
+   * may give up once `stopped` says so, and gives null.
+   */
+  acquire(key: string, stopped?: () => boolean): Promise<Release | null>;
   close(): Promise<void>;
 }
 
@@ -56,6 +59,11 @@ export const RETRY_JITTER_MS = 100;
 /** The time until a client that was refused asks again. */
 export function retryDelayMs(): number {
   return RETRY_MS + (Math.random() * 2 - 1) * RETRY_JITTER_MS;
+}
+
+/** For who waits as long as it takes. */
+export function never(): boolean {
+  return false;
 }
 
 /** Owners differ by process, so that a lock left by an earlier one is never taken for one's own. */

@@ -18,7 +18,7 @@ import { loadSync } from "@grpc/proto-loader";
 import { noop } from "cockatiel";
 import { Etcd3, type Lease } from "etcd3";
 import {
-  LEASE_MS,
+  never,
   OwnerNames,
   retryDelayMs,
   type ConnectOptions,
@@ -30,6 +30,8 @@ import {
 /** Else all clients of the process share one TCP connection for each server. */
 const OWN_CONNECTION: ChannelOptions = { "grpc.use_local_subchannel_pool": 1 };
 const CONNECT_WITHIN_MS = 30_000;
+/** Longer than a client process lives. */
+const LEASE_SECONDS = 300;
 
 const owners = new OwnerNames();
 
@@ -40,9 +42,13 @@ export async function openEtcdTransaction(ports: readonly number[]): Promise<Loc
   );
 }
 
-/** By the Lock service. */
+/**
+ * By the Lock service. Two requests for one lock with one lease are one holder to it, so where
+ * connections share locks each has a lease of its own.
+ */
 export async function openEtcdLock(ports: readonly number[]): Promise<LockClient> {
-  return openWithLease(ports, async (options, leaseId) => {
+  return openWithLease(ports, async (options, shared, grant) => {
+    const leaseId = options.contended ? await grant() : shared;
     const connection = new LockServiceConnection(options, leaseId);
     await connection.ready();
     return connection;
@@ -51,16 +57,26 @@ export async function openEtcdLock(ports: readonly number[]): Promise<LockClient
 
 async function openWithLease(
   ports: readonly number[],
-  connect: (options: ConnectOptions, leaseId: string) => Promise<LockConnection>,
+  connect: (
+    options: ConnectOptions,
+    leaseId: string,
+    grant: () => Promise<string>,
+  ) => Promise<LockConnection>,
 ): Promise<LockClient> {
   const etcd = connectEtcd(ports);
-  const lease: Lease = etcd.lease(LEASE_MS / 1000);
-  const leaseId = await lease.grant();
+  const leases: Lease[] = [];
+  const grant = async (): Promise<string> => {
+    // Long enough without being renewed, which would be work for both sides all the time.
+    const lease = etcd.lease(LEASE_SECONDS, { autoKeepAlive: false });
+    leases.push(lease);
+    return lease.grant();
+  };
+  const leaseId = await grant();
   return {
-    connect: (options) => connect(options, leaseId),
+    connect: (options) => connect(options, leaseId, grant),
     prepare: () => Promise.resolve(),
     close: async () => {
-      await lease.revoke();
+      await Promise.all(leases.map((lease) => lease.revoke()));
       etcd.close();
     },
   };
@@ -84,9 +100,12 @@ class TransactionConnection implements LockConnection {
     this.#leaseId = leaseId;
   }
 
-  async acquire(key: string): Promise<Release> {
+  async acquire(key: string, stopped = never): Promise<Release | null> {
     const owner = owners.next();
-    while (!(await this.#put(key, owner))) await sleep(retryDelayMs());
+    while (!(await this.#put(key, owner))) {
+      await sleep(retryDelayMs());
+      if (stopped()) return null;
+    }
     return async () => {
       const freed = await this.#etcd
         .if(key, "Value", "==", owner)

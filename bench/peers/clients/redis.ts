@@ -8,6 +8,7 @@ import { Redis } from "ioredis";
 import {
   fail,
   LEASE_MS,
+  never,
   OwnerNames,
   retryDelayMs,
   type ConnectOptions,
@@ -80,10 +81,11 @@ class ScriptConnection implements LockConnection {
     this.#redis = redis as WithRelease;
   }
 
-  async acquire(key: string): Promise<Release> {
+  async acquire(key: string, stopped = never): Promise<Release | null> {
     const owner = owners.next();
     while ((await this.#redis.set(key, owner, "PX", LEASE_MS, "NX")) !== "OK") {
       await sleep(retryDelayMs());
+      if (stopped()) return null;
     }
     return async () => {
       const freed = await this.#redis.freeLock(key, owner);

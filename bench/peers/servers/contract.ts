@@ -6,8 +6,10 @@
 /** How a service is named and started. */
 export interface Service {
   readonly id: ServiceId;
-  /** A sentence for what is not installed, with the package that brings it; null when all is there. */
-  readonly missing: () => string | null;
+  /** As people call it. */
+  readonly name: string;
+  /** Debian's packages that are needed and not installed. */
+  readonly missing: () => readonly string[];
   /** Name, version and what matters of the settings; asked only when nothing is missing. */
   readonly title: () => string;
   /** Starts all servers and waits until they take requests. */

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Etcd3 } from "etcd3";
 import { ManagedProcess } from "../../../test/support/managed-process.ts";
 import { freePort } from "../../../test/support/ports.ts";
-import { findProgram, missingPrograms } from "../../../test/support/programs.ts";
+import { findProgram } from "../../../test/support/programs.ts";
 import { START_LIMIT_MS, type Cluster, type ClusterService } from "./contract.ts";
 import { end } from "./redis.ts";
 
@@ -17,7 +17,8 @@ const POLL_MS = 50;
 export function etcdService(): ClusterService {
   return {
     id: "etcd",
-    missing: () => missingPrograms(["etcd"])[0] ?? null,
+    name: "etcd",
+    missing: () => (findProgram("etcd") === null ? ["etcd-server"] : []),
     title: () => `three etcd ${version()}`,
     start: (directory) => EtcdCluster.start(join(directory, "etcd")),
   };

@@ -9,7 +9,8 @@ import type { Cluster, ClusterService } from "./contract.ts";
 export function paxlockService(options: readonly string[] = [], name = "paxlock"): ClusterService {
   return {
     id: "paxlock",
-    missing: () => null,
+    name: "paxlock",
+    missing: () => [],
     title: () => `three Paxlock ${VERSION}`,
     start: (directory) => start(join(directory, name), options),
   };

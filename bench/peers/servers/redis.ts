@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ManagedProcess } from "../../../test/support/managed-process.ts";
 import { freePort } from "../../../test/support/ports.ts";
-import { findProgram, missingPrograms } from "../../../test/support/programs.ts";
+import { findProgram } from "../../../test/support/programs.ts";
 import { RespClient } from "../../../test/support/resp-client.ts";
 import { START_LIMIT_MS, STOP_LIMIT_MS, type RunningService, type Service } from "./contract.ts";
 
@@ -25,7 +25,8 @@ export function redisService(
   const { flags, title } = SETTINGS[id.endsWith("fsync") ? "always" : "none"];
   return {
     id,
-    missing: () => missingPrograms(["redis-server"])[0] ?? null,
+    name: "redis-server",
+    missing: () => (findProgram("redis-server") === null ? ["redis-server"] : []),
     title: () => `${count === 1 ? "one" : "five"} Redis ${version()}, ${title}`,
     start: (directory) => start({ directory: join(directory, id), count, flags }),
   };

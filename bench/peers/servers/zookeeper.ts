@@ -22,15 +22,18 @@ const POLL_MS = 50;
 export function zookeeperService(): ClusterService {
   return {
     id: "zookeeper",
+    name: "zookeeper",
     missing,
     title: () => `three ZooKeeper ${version()}`,
     start: (directory) => ZookeeperCluster.start(join(directory, "zookeeper")),
   };
 }
 
-function missing(): string | null {
-  if (existsSync(JAR) && findProgram("java") !== null) return null;
-  return "zookeeper is not installed (apt-get install zookeeper default-jre-headless)";
+function missing(): string[] {
+  return [
+    ...(existsSync(JAR) ? [] : ["zookeeper"]),
+    ...(findProgram("java") === null ? ["default-jre-headless"] : []),
+  ];
 }
 
 function version(): string {
