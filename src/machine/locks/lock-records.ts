@@ -154,6 +154,12 @@ export type WaitTerms = Pick<
   | "boot"
 > & { readonly priority: number; readonly async: boolean; readonly claimMs: Millis };
 
+/** {@link WaitTerms} as they are shared. */
+export type SharedWaitTerms = WaitTerms & {
+  /** It holds the lock shared, and comes before all others. */
+  readonly upgrade: boolean;
+};
+
 /** What tells a waiter from others. */
 export type WaitPlace = Pick<
   Waiter,
@@ -162,37 +168,46 @@ export type WaitPlace = Pick<
 
 /** A request that waits. Its row id is the number of its ticket. There may be a million of them. */
 export class Waiter extends LockRecord {
-  readonly terms: WaitTerms;
+  readonly terms: SharedWaitTerms;
   /** Its place by order of arrival: the row id, or that of the request whose place it took. */
   readonly place: number;
   readonly arrivedMs: Millis;
-  /** It holds the lock shared, and comes before all others. */
-  readonly upgrade: boolean;
   readonly lock: Lock;
   /** The other locks that it waits for, of LOCK.ACQUIREALL. */
   readonly others: readonly Lock[] | null;
   readonly owner: string;
-  readonly session: string;
   readonly request: number;
   readonly address: string;
-  /** What it ends with; null for a ticket that is not bound. */
-  belongsTo: Session | null = null;
+  /** What it ends with; of a ticket that is not bound the id alone. */
+  from: Session | string;
   previous: Waiter | null = null;
   next: Waiter | null = null;
 
-  constructor(row: number, locks: readonly Lock[], terms: WaitTerms, place: WaitPlace) {
+  constructor(row: number, locks: readonly Lock[], terms: SharedWaitTerms, place: WaitPlace) {
     super(row);
     this.terms = terms;
     this.place = place.place;
     this.arrivedMs = place.arrivedMs;
     this.deadlineMs = place.deadlineMs;
-    this.upgrade = place.upgrade;
     this.lock = locks[0] as Lock;
     this.others = terms.all ? locks.slice(1) : null;
     this.owner = place.owner;
-    this.session = place.session;
+    this.from = place.session;
     this.request = place.request;
     this.address = place.address;
+  }
+
+  get session(): string {
+    return typeof this.from === "string" ? this.from : this.from.session;
+  }
+
+  /** What it ends with, or did; null for a ticket that is not bound. */
+  get belongsTo(): Session | null {
+    return typeof this.from === "string" ? null : this.from;
+  }
+
+  get upgrade(): boolean {
+    return this.terms.upgrade;
   }
 
   get mode(): LockMode {
@@ -253,24 +268,34 @@ export class Waiter extends LockRecord {
   }
 }
 
+/** A start of a node. Many sessions share one of these in memory. */
+export interface Home {
+  readonly node: NodeId;
+  readonly boot: number;
+}
+
 /** A client's connection to which something in this group belongs. */
 export class Session extends LockRecord {
   readonly session: string;
   version = 1;
-  node: NodeId;
-  boot: number;
+  home: Home;
   /** The newest of its waiters. */
   waiters: Waiter | null = null;
   /** The newest of what is bound to it. */
   holders: Holder | null = null;
-  /** Nothing may belong to it any more: it is looked at when the operation ends. */
-  idle = false;
 
-  constructor(row: number, session: string, node: NodeId, boot: number) {
+  constructor(row: number, session: string, home: Home) {
     super(row);
     this.session = session;
-    this.node = node;
-    this.boot = boot;
+    this.home = home;
+  }
+
+  get node(): NodeId {
+    return this.home.node;
+  }
+
+  get boot(): number {
+    return this.home.boot;
   }
 }
 

@@ -40,7 +40,8 @@ export class LockRestore {
         return this.#takeWaiter(row, storedMark);
       case "session": {
         const { session: id, node, boot, version, endsMs } = row;
-        const session = new Session(row.row, id, node, boot);
+        const home = this.#keyspace.locks.home(node, boot);
+        const session = new Session(row.row, id, home);
         session.version = version;
         session.deadlineMs = endsMs;
         session.storedMark = storedMark;

@@ -42,7 +42,7 @@ import type {
   LockOutcome,
 } from "./lock-event.ts";
 import type { LockMode } from "./lock-operation.ts";
-import type { LockRecord, Terms, WaitPlace, WaitTerms } from "./lock-records.ts";
+import type { Home, LockRecord, Terms, WaitPlace, WaitTerms } from "./lock-records.ts";
 import { endsBefore, Holder, Lock, NO_OPTIONS, Session, Ticket, Waiter } from "./lock-records.ts";
 import { formatToken } from "./lock-token.ts";
 import { RequestIndex } from "./request-index.ts";
@@ -81,6 +81,9 @@ type Queueing = Terms & { readonly async?: boolean };
 
 const NOBODY: readonly GrantedKey[] = [];
 
+/** As many as a cluster has nodes. */
+const HOMES_REMEMBERED = 9;
+
 export class LockTable {
   readonly #rows: RowLedger;
   readonly #host: LockHost;
@@ -97,6 +100,8 @@ export class LockTable {
   readonly waiters = new RowList<Waiter>();
   readonly sessions = new RowList<Session>();
   readonly #sessionById = new KeyMap<Session>();
+  /** The starts of nodes that sessions were met of last. */
+  readonly #homes: Home[] = [];
   /** By number of ticket, in no order that matters. */
   readonly tickets = new Map<number, Ticket>();
   /** Those that have come to their end, the oldest first. */
@@ -108,7 +113,8 @@ export class LockTable {
   #bytes = 0;
   /** Locks to look at when the operation ends. */
   #touched: Lock[] = [];
-  #idle: Session[] = [];
+  /** Sessions to which nothing may belong any more: they are looked at when the operation ends. */
+  readonly #idle = new Set<Session>();
   #deadlocks: DeadlockRecord[] = [];
   #events: LockEvent[] = [];
   #outcomes: LockOutcome[] = [];
@@ -231,7 +237,7 @@ export class LockTable {
 
   /** Whether an operation left anything to look at. */
   get isSettled(): boolean {
-    return this.#touched.length === 0 && this.#idle.length === 0;
+    return this.#touched.length === 0 && this.#idle.size === 0;
   }
 
   /** Ends the look: rows of locks that say something, and no more of those that do not. */
@@ -239,10 +245,9 @@ export class LockTable {
     for (const lock of this.#touched) this.#tidy(lock);
     this.#touched = [];
     for (const session of this.#idle) {
-      session.idle = false;
       if (session.waiters === null && session.holders === null) this.#forgetSession(session);
     }
-    if (this.#idle.length > 0) this.#idle = [];
+    if (this.#idle.size > 0) this.#idle.clear();
     while (this.#ended.size > LOCK_TICKETS_KEPT_MAX) {
       this.forgetTicket(present(this.#ended.first(), "the list is not empty"));
     }
@@ -820,7 +825,7 @@ export class LockTable {
   enqueue(locks: readonly Lock[], asked: WaitTerms, place: WaitPlace): Waiter {
     const row = this.#rows.take();
     const at = place.place === 0 ? { ...place, place: row } : place;
-    const waiter = new Waiter(row, locks, this.#terms.of(asked), at);
+    const waiter = new Waiter(row, locks, this.#terms.of(asked, place.upgrade), at);
     this.waiters.append(waiter);
     if (!waiter.async || waiter.bind) this.#follow(waiter);
     this.#line(waiter);
@@ -835,7 +840,7 @@ export class LockTable {
 
   /** A waiter of a checkpoint, which {@link restoreWaiter} puts in its place. */
   makeWaiter(row: number, locks: readonly Lock[], asked: WaitTerms & WaitPlace): Waiter {
-    return new Waiter(row, locks, this.#terms.of(asked), asked);
+    return new Waiter(row, locks, this.#terms.of(asked, asked.upgrade), asked);
   }
 
   /** Puts a waiter that has its row into queues, heap and account. */
@@ -852,7 +857,7 @@ export class LockTable {
 
   #follow(waiter: Waiter): void {
     const session = present(this.session(waiter.session), "a session is met before it waits");
-    waiter.belongsTo = session;
+    waiter.from = session;
     waiter.next = session.waiters;
     if (session.waiters !== null) session.waiters.previous = waiter;
     session.waiters = waiter;
@@ -877,7 +882,6 @@ export class LockTable {
     if (previous === null) session.waiters = next;
     else previous.next = next;
     if (next !== null) next.previous = previous;
-    waiter.belongsTo = null;
     this.#checkIdle(session);
   }
 
@@ -900,10 +904,18 @@ export class LockTable {
   /** Something is about to belong to a session. */
   meet({ session, node, boot }: Pick<Terms, "session" | "node" | "boot">): void {
     if (this.session(session) !== null) return;
-    const met = new Session(this.#rows.take(), session, node, boot);
+    const met = new Session(this.#rows.take(), session, this.home(node, boot));
     this.#addSession(met);
     this.#markDirty(met);
     this.#checkIdle(met);
+  }
+
+  /** The start of a node, in an object that other sessions may have, too. */
+  home(node: NodeId, boot: number): Home {
+    for (const known of this.#homes) if (known.node === node && known.boot === boot) return known;
+    const home = { node, boot };
+    if (this.#homes.push(home) > HOMES_REMEMBERED) this.#homes.shift();
+    return home;
   }
 
   #addSession(session: Session): void {
@@ -923,9 +935,7 @@ export class LockTable {
 
   /** Forgets a session with the operation if nothing belongs to it then. */
   #checkIdle(session: Session): void {
-    if (session.idle) return;
-    session.idle = true;
-    this.#idle.push(session);
+    this.#idle.add(session);
   }
 
   /** When a session ends; 0 for one that lives. */
@@ -938,8 +948,7 @@ export class LockTable {
 
   moveSession(session: Session, node: NodeId, boot: number): void {
     session.version += 1;
-    session.node = node;
-    session.boot = boot;
+    session.home = this.home(node, boot);
     this.#markDirty(session);
   }
 
