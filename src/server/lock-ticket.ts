@@ -1,4 +1,4 @@
-/** LOCK.TICKET with WAIT: asks again after each news of the ticket while it is pending. */
+/** LOCK.TICKET with WAIT: asks again after each news of the ticket while it is pending, and at last. */
 import type { ErrorReply, Reply } from "../base/reply.ts";
 import type { LockPlan } from "../commands/contract.ts";
 import type { ReplySink } from "../replica/batch.ts";
@@ -14,8 +14,6 @@ export class TicketWait implements Blocker {
   #sink: ReplySink | null;
   readonly #stopWatching: () => void;
   readonly #stopTimer: () => void;
-  /** The newest answer of the group. */
-  #last: Reply = null;
   #asking = false;
   /** There was news since the group was asked. */
   #news = false;
@@ -36,14 +34,19 @@ export class TicketWait implements Blocker {
       },
     );
     this.#stopTimer = parts.scheduler.after(waitMs, () => {
-      this.#timeOver = true;
-      if (!this.#asking) this.#end(this.#last);
+      this.interrupt(null);
     });
     this.#ask();
   }
 
+  /** Its place in the queue is that of now, not of when it was asked last. */
   interrupt(error: ErrorReply | null): void {
-    this.#end(error ?? this.#last);
+    if (error !== null) {
+      this.#end(error);
+      return;
+    }
+    this.#timeOver = true;
+    this.#ask();
   }
 
   gone(): void {
@@ -57,7 +60,6 @@ export class TicketWait implements Blocker {
     this.#replica.write(this.#plan.group, this.#plan.operation, {
       resolve: (reply) => {
         this.#asking = false;
-        this.#last = reply;
         if (!isPending(reply) || this.#timeOver) this.#end(reply);
         else if (this.#news) this.#ask();
       },

@@ -4,9 +4,10 @@
  *
  * This node hears of changes as it applies the log. Whether something has changed before, it knows for
  * a while; where it does not, it answers at once, and the client looks for itself. The state itself is
- * always read from whoever has all that was acknowledged.
+ * always read from whoever has all that was acknowledged; and that nothing has changed is said only when
+ * this node has applied all of that, so a node that is cut off from the others answers an error.
  */
-import type { GroupId } from "../base/ids.ts";
+import type { GroupId, Millis } from "../base/ids.ts";
 import type { Scheduler } from "../base/ports.ts";
 import type { ErrorReply, Reply } from "../base/reply.ts";
 import { isError } from "../base/reply.ts";
@@ -24,22 +25,29 @@ export interface LockWaitParts {
 
 const NOTHING: Operation = { kind: "delete", db: 0, keys: [] };
 
+/** How often it is looked whether this node has applied what was read elsewhere, and how many times. */
+const CATCH_UP_MS: Millis = 20;
+const CATCH_UP_LOOKS = 25;
+
 type WatchPlan = Extract<LockPlan, { kind: "lock-watch" }>;
 
 export class LockWatch implements Blocker {
   readonly #replica: Replica;
+  readonly #scheduler: Scheduler;
   readonly #plan: WatchPlan;
   readonly #group: GroupId;
   #sink: ReplySink | null;
   #stopWatching: () => void = () => undefined;
   #stopTimer: () => void = () => undefined;
-  /** What was read when the wait began; null before. */
-  #seen: Reply = null;
+  /** It has changed: what is read now is the answer. */
   #reading = false;
+  /** The time is over: what is read now says whether nothing has changed. */
+  #ending = false;
 
   /** Begins at once; `sink` gets `[version, state]`, nil when nothing has changed in time, or an error. */
   constructor(parts: LockWaitParts, plan: WatchPlan, sink: ReplySink) {
     this.#replica = parts.replica;
+    this.#scheduler = parts.scheduler;
     this.#plan = plan;
     this.#group = parts.groupOf(plan.operation.key);
     this.#sink = sink;
@@ -56,17 +64,17 @@ export class LockWatch implements Blocker {
     this.#stopTimer = parts.scheduler.after(waitMs, () => {
       this.#timeOver();
     });
-    // A change that was acknowledged elsewhere may not have come here yet.
+    // Whoever cannot be told in the end is told so now.
     this.#replica.readBehindWrites(this.#group, operation, {
       resolve: (reply) => {
-        if (isError(reply)) this.#end(reply);
-        else this.#seen = reply;
+        if (isError(reply) && !this.#reading && !this.#ending) this.#end(reply);
       },
     });
   }
 
   interrupt(error: ErrorReply | null): void {
-    this.#end(error);
+    if (error !== null) this.#end(error);
+    else if (!this.#reading) this.#timeOver();
   }
 
   gone(): void {
@@ -75,9 +83,29 @@ export class LockWatch implements Blocker {
 
   /** Says that nothing has changed only where this node knows it. */
   #timeOver(): void {
-    const slot = slotOf(this.#seen);
-    if (slot !== null && slot > this.#replica.locks.appliedSlot(this.#group)) this.#end(this.#seen);
-    else this.#end(null);
+    if (this.#ending) return;
+    this.#ending = true;
+    this.#stopTimer();
+    // A change that was acknowledged elsewhere may not have come here yet.
+    this.#replica.readBehindWrites(this.#group, this.#plan.operation, {
+      resolve: (reply) => {
+        if (isError(reply)) {
+          if (!this.#reading) this.#end(reply);
+        } else this.#endWhenApplied(reply, CATCH_UP_LOOKS);
+      },
+    });
+  }
+
+  /** Ends without news when all before `state` is applied here; with the state if that takes too long. */
+  #endWhenApplied(state: Reply, looks: number): void {
+    if (this.#sink === null || this.#reading) return;
+    if ((slotOf(state) ?? 0) <= this.#replica.locks.appliedSlot(this.#group)) this.#end(null);
+    else if (looks === 0) this.#end(state);
+    else {
+      this.#stopTimer = this.#scheduler.after(CATCH_UP_MS, () => {
+        this.#endWhenApplied(state, looks - 1);
+      });
+    }
   }
 
   #readAndAnswer(): void {
