@@ -10,7 +10,7 @@ import { ANY_KEYS } from "./commands.ts";
 import { dataProgram } from "./programs.ts";
 import type { Program, Step } from "./program.ts";
 import type { Exchange, Side } from "./raw-connection.ts";
-import { runProgram } from "./run-program.ts";
+import { runProgram, type Outcome } from "./run-program.ts";
 
 /** Changes what comes back; the sentinel's two frames are the last. */
 type Plant = (exchange: Exchange) => Exchange;
@@ -135,19 +135,19 @@ const PLANTED: readonly Planted[] = [
     plant: (exchange) => ({ ...exchange, rest: exchange.closed ? "+" : "" }),
   },
   {
-    title: "two seconds of a lease",
+    title: "some seconds of a lease",
     program: [pipeline("SET k v EX 1000", "TTL k")],
-    plant: instead(/^:1000\r\n$/, ":998\r\n"),
+    plant: instead(/^:(1000|99\d)\r\n$/, ":980\r\n"),
   },
   {
     title: "milliseconds of a lease beyond what has passed",
     program: [pipeline("SET k v EX 1000", "PTTL k")],
-    plant: instead(/^:(1000000|999\d\d\d)\r\n$/, ":990000\r\n"),
+    plant: instead(/^:(1000000|99\d{4})\r\n$/, ":900000\r\n"),
   },
   {
     title: "a key without lease for one with",
     program: [pipeline("SET k v EX 1000", "PTTL k")],
-    plant: instead(/^:(1000000|999\d\d\d)\r\n$/, ":-1\r\n"),
+    plant: instead(/^:(1000000|99\d{4})\r\n$/, ":-1\r\n"),
   },
   {
     title: "a missing key for one without lease",
@@ -234,6 +234,14 @@ const PLANTED: readonly Planted[] = [
   },
 ];
 
+/** What comes of a program, once the machine was fast enough to tell what its leases should be. */
+async function certainly(run: () => Promise<Outcome>): Promise<Outcome> {
+  for (let attempt = 1; ; attempt += 1) {
+    const outcome = await run();
+    if (!outcome.doubtful || attempt === 50) return outcome;
+  }
+}
+
 suite(
   "differential/planted",
   (test) => {
@@ -241,10 +249,11 @@ suite(
       const found: string[] = [];
       await withBothServers({}, async ({ redis, paxlock }) => {
         for (const { title, program, plant } of PLANTED) {
-          const clean = await runProgram({ redis, paxlock }, program);
+          const clean = await certainly(() => runProgram({ redis, paxlock }, program));
           if (clean.difference !== null) found.push(`${title}: ${clean.difference}`);
-          const planted = new PlantedSide(paxlock, plant);
-          const { difference } = await runProgram({ redis, paxlock: planted }, program);
+          const { difference } = await certainly(() =>
+            runProgram({ redis, paxlock: new PlantedSide(paxlock, plant) }, program),
+          );
           if (difference === null) found.push(`${title}: not noticed`);
         }
       });
