@@ -182,7 +182,7 @@ suite(
         const { code } = await child.end("SIGINT");
         assert.is(code, 130);
         assert.match(child.stderr, "stopped by SIGINT");
-        for (let attempt = 0; attempt < 100 && serversIn(directory).length > 0; attempt += 1) {
+        for (let attempt = 0; attempt < 1_000 && serversIn(directory).length > 0; attempt += 1) {
           await new Promise((resolve) => setTimeout(resolve, 20));
         }
         assert.equal(serversIn(directory), []);

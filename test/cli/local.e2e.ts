@@ -71,7 +71,7 @@ async function untilGone(pids: readonly number[], limitMs = STOP_LIMIT_MS): Prom
 }
 
 async function call(port: number, ...args: readonly (string | number)[]): Promise<unknown> {
-  const client = await RespClient.connect({ port, timeoutMs: 10_000 });
+  const client = await RespClient.connect({ port });
   try {
     return await client.call(...args);
   } finally {
@@ -263,7 +263,8 @@ suite(
           ...(env && { env }),
         });
 
-        await child.waitForExit(READY_LIMIT_MS);
+        // Four starts and a stop.
+        await child.waitForExit(3 * READY_LIMIT_MS);
 
         const screen = readFileSync(join(cwd, "screen"), "utf8");
         assert.match(screen, "3 nodes on this machine.");
@@ -279,5 +280,5 @@ suite(
       });
     });
   },
-  { timeoutMs: 180_000, needs: "script" },
+  { timeoutMs: 240_000, needs: "script" },
 );

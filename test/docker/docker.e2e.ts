@@ -20,7 +20,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 const CLI = "/opt/paxlock/dist/cli/main.js";
 const NODES = ["node1", "node2", "node3"] as const;
 type Service = (typeof NODES)[number];
-const WAIT_LIMIT_MS = 60_000;
+const WAIT_LIMIT_MS = 120_000;
 /** Enough that each node leads the group of some. */
 const KEYS = Array.from({ length: 24 }, (_, index) => `lock-${index}`);
 

@@ -23,6 +23,8 @@ import { findProgram } from "../support/programs.ts";
 
 const START_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 60_000;
+/** For any command of the engine, which copies whole file systems. */
+const COMMAND_LIMIT_MS = 180_000;
 const CGROUPS = "/sys/fs/cgroup";
 
 /** What a command has printed. */
@@ -84,7 +86,7 @@ export class Engine {
   /** Runs `docker <args>`; anything but exit code 0 is an error, unless it is asked for. */
   async docker(
     args: readonly string[],
-    { mayFail = false, limitMs = 60_000 } = {},
+    { mayFail = false, limitMs = COMMAND_LIMIT_MS } = {},
   ): Promise<Output> {
     return this.#run(client(), args, { mayFail, limitMs });
   }
@@ -92,7 +94,7 @@ export class Engine {
   /** Runs `docker-compose <args>` in a folder. */
   async compose(folder: string, args: readonly string[]): Promise<Output> {
     const file = ["--file", join(folder, "docker/compose.yaml"), "--project-name", "paxlock"];
-    return this.#run("docker-compose", [...file, ...args], { limitMs: 120_000 });
+    return this.#run("docker-compose", [...file, ...args], { limitMs: COMMAND_LIMIT_MS });
   }
 
   /** Runs a program of this machine as if inside a container's network. */
@@ -169,7 +171,7 @@ export class Engine {
     args: readonly string[],
     {
       mayFail = false,
-      limitMs = 60_000,
+      limitMs = COMMAND_LIMIT_MS,
     }: { readonly mayFail?: boolean; readonly limitMs?: number } = {},
   ): Promise<Output> {
     const child = new ManagedProcess({
