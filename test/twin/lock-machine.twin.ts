@@ -839,8 +839,8 @@ export class LockMachineTwin {
     return this.#reach(who, (waiter) => [...this.#inTheWayOf(waiter), ...this.#knotOf(waiter)]);
   }
 
-  /** Whether an owner surely is in a circle: it waits for others that wait for it. */
-  isInCircle(who: { readonly db: number; readonly owner: string }): boolean {
+  /** Whether an owner never has its turn by itself: it waits for others that wait for it. */
+  isStuck(who: { readonly db: number; readonly owner: string }): boolean {
     if (this.waitsFor(who).includes(who.owner)) return true;
     return this.#waitersOf(who).some((waiter) => this.#knotOf(waiter).length > 0);
   }
