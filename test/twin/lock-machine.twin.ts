@@ -437,7 +437,9 @@ export class LockMachineTwin {
         (upgrade || this.#store.queue(db, name).length === 0),
     );
     if (free) {
-      if (old !== undefined) this.#dismiss(old, { kind: "anything" }, "cancelled");
+      if (old !== undefined && !this.#scripted) {
+        this.#dismiss(old, { kind: "anything" }, "cancelled");
+      }
       this.#noteLimit(claim, keys);
       if (claim.bind || asked.provisional) this.#meet(claim);
       const holders = keys.map((name) => this.#grant(asked, name));

@@ -157,7 +157,8 @@ function claim(keyspace: Keyspace, asked: Asked, keys: readonly string[]): Reply
   if (isFree) {
     const refusal = grantRefusal(keyspace, terms, keys);
     if (refusal !== null) return refusal;
-    if (old !== null) dismiss(keyspace, old, null, "cancelled");
+    // Nobody stops waiting in a script, which may be undone: its turn comes when the script has ended.
+    if (old !== null && keyspace.undoRecords === null) dismiss(keyspace, old, null, "cancelled");
     return grantNow(keyspace, terms, keys);
   }
   if (waitMs === 0 && !isAsync) {

@@ -234,6 +234,26 @@ suite("machine/locks/strings", (test) => {
     assert.is(rig.who("k"), "b < ");
   });
 
+  test("who waits is answered when a script has ended that asked for the same [L4]", () => {
+    const rig = new LockRig();
+    rig.acquire("k", "a", SHARED);
+    rig.acquire("k", "b", SHARED);
+    rig.acquire("k", "a", WAIT);
+    const steps = [releasing("k", "b"), asking("k", "a")];
+
+    rig.evaluate(steps, { end: "aborted" });
+    assert.is(rig.who("k"), "a+b < a");
+    assert.equal(rig.answers(), []);
+    const [, granted] = rig.evaluate(steps) as readonly Reply[];
+
+    assert.equal(granted, ["3", 1_000, 1]);
+    assert.is(rig.who("k"), "a < ");
+    assert.equal(
+      rig.outcomes.map(({ reply }) => reply),
+      [["3", 1_000, 1]],
+    );
+  });
+
   test("what a script has freed is free to it, as it is afterwards", () => {
     const rig = new LockRig();
     const look = { kind: "lock-info", db: 0, key: "k" } as const;
