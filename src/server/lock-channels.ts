@@ -66,6 +66,7 @@ export function lockMessage(event: LockEvent): string {
   let json = `{"event":"${event.kind}","owner":${jsonText(event.owner)}`;
   if (event.token !== "") json += `,"token":"${event.token}"`;
   json += `,"slot":${event.slot}`;
+  if (event.position > 0) json += `,"position":${event.position}`;
   if (event.reason !== "") json += `,"reason":${jsonText(event.reason)}`;
   return `${json}}`;
 }

@@ -16,6 +16,7 @@ function lockEvent(changes: Partial<LockEvent> = {}): LockEvent {
     key: "k",
     owner: "me",
     token: "12",
+    position: 0,
     session: "",
     reason: "",
     ...changes,
@@ -110,8 +111,9 @@ suite("server/lock-channels", (test) => {
   });
 
   test("the message has no member that has nothing to say, and no session", () => {
-    const waiter = lockEvent({ kind: "queued", token: "", session: "s".repeat(32) });
-    assert.is(lockMessage(waiter), '{"event":"queued","owner":"me","slot":34}');
+    const session = "s".repeat(32);
+    const waiter = lockEvent({ kind: "queued", token: "", position: 3, session });
+    assert.is(lockMessage(waiter), '{"event":"queued","owner":"me","slot":34,"position":3}');
     const broken = lockEvent({ kind: "broken", reason: 'a "b"' });
     assert.is(
       lockMessage(broken),

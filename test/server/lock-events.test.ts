@@ -33,6 +33,7 @@ class HeldFeed extends LockFeed {
       key: "k",
       owner: "me",
       token: "12",
+      position: 0,
       session: "s1",
       reason: "",
       ...changes,

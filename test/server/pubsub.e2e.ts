@@ -70,7 +70,7 @@ suite(
         await waiter.push();
         await waiter.send("LOCK.ACQUIRE k you 60000 WAIT 20000\r\n");
         const queued = await waiter.push();
-        assert.match(String(queued[2]), /^\{"event":"queued","owner":"you",/);
+        assert.match(String(queued[2]), /^\{"event":"queued","owner":"you",.*"position":1\}$/);
         await holder.call("PUBLISH", "news", "x");
         assert.equal(await waiter.push(), ["message", "news", "x"]);
         await holder.call("DEL", "k");

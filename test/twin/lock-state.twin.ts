@@ -162,6 +162,8 @@ export interface TwinEvent {
   readonly owner: string;
   /** 0 for a waiter. */
   readonly token: number;
+  /** In the queue, from 1; 0 for a holder. */
+  readonly position: number;
   readonly session: string;
   readonly reason: string;
 }

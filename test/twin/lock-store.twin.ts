@@ -101,7 +101,10 @@ export class LockStoreTwin {
     reason = "",
   ): void {
     const { owner, token = 0, session } = who;
-    this.events.push({ kind, db, key, owner, token, session, reason });
+    // Whoever is queued is the newest of all waiters.
+    const newest = kind === "queued" ? this.state.waiters.at(-1) : undefined;
+    const position = newest === undefined ? 0 : this.queue(db, key).indexOf(newest) + 1;
+    this.events.push({ kind, db, key, owner, token, position, session, reason });
   }
 
   /** What a writer goes back to, as long as that is not over. */

@@ -44,6 +44,8 @@ export interface LockEvent {
   readonly owner: string;
   /** The holder's token; empty for a waiter. */
   readonly token: string;
+  /** The waiter's place in the queue when it came, from 1; 0 for a holder. */
+  readonly position: number;
   /** The holder's or waiter's session; empty for none. */
   readonly session: string;
   /** LOCK.REVOKE and LOCK.BREAK; empty for none. */

@@ -160,11 +160,12 @@ export class LockTable {
   tell(
     kind: LockEventKind,
     { db, key }: { readonly db: number; readonly key: string },
-    who: { readonly owner: string; readonly token: string; readonly session: string },
-    reason = "",
+    who: Pick<LockEvent, "owner" | "token" | "session">,
+    more: { readonly reason?: string; readonly position?: number } = {},
   ): void {
     const { owner, token, session } = who;
-    this.#events.push({ kind, slot: this.slot, db, key, owner, token, session, reason });
+    const { reason = "", position = 0 } = more;
+    this.#events.push({ kind, slot: this.slot, db, key, owner, token, position, session, reason });
   }
 
   /** Tells of the holder of an item. */
@@ -172,7 +173,7 @@ export class LockTable {
     if (this.onChanged !== null) this.onChanged(item.db, item.key);
     if (!this.wantsEvents) return;
     const token = formatToken(item.tokenEpoch, item.tokenCounter);
-    this.tell(kind, item, { owner: item.value, token, session }, reason);
+    this.tell(kind, item, { owner: item.value, token, session }, { reason });
   }
 
   tellHolder(kind: LockEventKind, holder: Holder, reason = ""): void {
@@ -184,7 +185,7 @@ export class LockTable {
     if (this.onChanged !== null) this.onChanged(lock.db, lock.key);
     if (!this.wantsEvents) return;
     const token = formatToken(holder.tokenEpoch, holder.tokenCounter);
-    this.tell(kind, lock, { owner: holder.owner, token, session: holder.session }, reason);
+    this.tell(kind, lock, { owner: holder.owner, token, session: holder.session }, { reason });
   }
 
   /** Answers a request that waited. */
@@ -833,7 +834,10 @@ export class LockTable {
     if (this.onChanged !== null) for (const { db, key } of locks) this.onChanged(db, key);
     if (this.wantsEvents) {
       const { owner, session } = waiter;
-      for (const lock of locks) this.tell("queued", lock, { owner, session, token: "" });
+      for (const lock of locks) {
+        const position = (lock.queue?.placeOf(waiter) ?? 0) + 1;
+        this.tell("queued", lock, { owner, session, token: "" }, { position });
+      }
     }
     return waiter;
   }
