@@ -4,6 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
 import { suite } from "./suite.ts";
@@ -24,7 +25,7 @@ async function node(
   args: readonly string[],
   changes: Readonly<Record<string, string | undefined>> = {},
 ): Promise<Outcome> {
-  const env: NodeJS.ProcessEnv = { ...process.env, PAXLOCK_TEST_GRACE_MS: "2000", CI: "" };
+  const env: NodeJS.ProcessEnv = { ...process.env, PAXLOCK_TEST_GRACE_MS: "8000", CI: "" };
   delete env["PAXLOCK_TEST_RESULTS"];
   delete env["ONLY"];
   Object.assign(env, changes);
@@ -87,7 +88,7 @@ suite(
       assert.is(focused.code, 0, focused.output);
     });
   },
-  { timeoutMs: 30_000 },
+  { timeoutMs: 60_000 },
 );
 
 suite(
@@ -174,6 +175,8 @@ suite(
       assert.is(child.lastLine, "1 passed, 1 failed", child.output);
       const pid = Number(/left running: (\d+)/.exec(child.output)?.[1]);
       assert.ok(pid > 0, child.output);
+      // It was killed, which takes effect when the machine comes to it.
+      for (let looks = 0; looks < 500 && !hasEnded(pid); looks += 1) await sleep(10);
       assert.ok(hasEnded(pid));
     });
 
@@ -203,5 +206,5 @@ suite(
       assert.is((await node([runner, "unitt"])).lastLine, "0 passed, 1 failed");
     });
   },
-  { timeoutMs: 60_000 },
+  { timeoutMs: 180_000 },
 );
