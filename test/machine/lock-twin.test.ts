@@ -13,7 +13,7 @@ import * as assert from "uvu/assert";
 import type { Reply } from "../../src/base/reply.ts";
 import { edgesOf } from "../../src/commands/lock-deadlocks.ts";
 import type { Entry } from "../../src/machine/entry.ts";
-import type { LockEvent, LockOutcome } from "../../src/machine/locks/lock-event.ts";
+import type { LockEdge, LockEvent, LockOutcome } from "../../src/machine/locks/lock-event.ts";
 import type { Machine } from "../../src/machine/machine.ts";
 import type { Operation } from "../../src/machine/operation.ts";
 import { suite } from "../support/suite.ts";
@@ -355,23 +355,16 @@ class Run {
     const edges = edgesOf(this.#steady.read(ALL_EDGES, clock));
     for (const { claim } of waiters) {
       const { db, owner } = claim;
-      const reached = new Set<string>();
-      const open = [owner];
-      for (let from = open.pop(); from !== undefined; from = open.pop()) {
-        for (const edge of edges) {
-          if (edge.db !== db || edge.owner !== from || edge.holder === from) continue;
-          if (reached.has(edge.holder)) continue;
-          reached.add(edge.holder);
-          open.push(edge.holder);
-        }
-      }
-      const actual = [...reached].sort();
+      const actual = reachedBy(edges, claim);
       const least = this.#twin.waitsFor(claim);
       const most = this.#twin.mayWaitFor(claim);
-      if (!least.every((one) => reached.has(one)) || !actual.every((one) => most.includes(one))) {
+      const isTold = least.every((one) => actual.includes(one));
+      if (!isTold || !actual.every((one) => most.includes(one))) {
         throw new Difference(`whom ${owner} waits for in ${db}`, actual, { least, most });
       }
-      if (this.#twin.isInCircle(claim) && !reached.has(owner)) {
+      if (!this.#twin.isStuck(claim)) continue;
+      const stuck = [owner, ...actual];
+      if (!stuck.some((one) => reachedBy(edges, { db, owner: one }).includes(one))) {
         throw new Difference(`whom ${owner} waits for in ${db}`, actual, "a circle");
       }
     }
@@ -411,6 +404,21 @@ class Run {
     this.#checkpoint();
     this.#restore();
   }
+}
+
+/** The owners that an owner waits for, and those that these wait for in turn. */
+function reachedBy(edges: readonly LockEdge[], { db, owner }: Pick<LockEdge, "db" | "owner">) {
+  const reached = new Set<string>();
+  const open = [owner];
+  for (let from = open.pop(); from !== undefined; from = open.pop()) {
+    for (const edge of edges) {
+      if (edge.db !== db || edge.owner !== from || edge.holder === from) continue;
+      if (reached.has(edge.holder)) continue;
+      reached.add(edge.holder);
+      open.push(edge.holder);
+    }
+  }
+  return [...reached].sort();
 }
 
 function nameOf({ request, ticket }: { request: number; ticket: number }): string {
