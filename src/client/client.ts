@@ -1,7 +1,8 @@
 /**
  * The client: everything that can be asked of a cluster's locks.
  *
- * It keeps one connection to the node in use for short requests, and one for each request that waits.
+ * It keeps one connection to the node in use for short requests, one for each request that waits, and
+ * one for messages about locks that are held for longer than a moment.
  * Timers and connections keep the process alive until {@link Client.close}.
  */
 import { setMaxListeners } from "node:events";

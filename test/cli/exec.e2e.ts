@@ -104,11 +104,11 @@ suite(
 
     test("the lease is renewed while the command runs, through another node if one is gone", async () => {
       await withFakeCluster(2, async (cluster) => {
-        const child = startExec(cluster, "--ttl", "600ms", "a", "sleep", "2");
+        const child = startExec(cluster, "--ttl", "3s", "a", "sleep", "6");
         await until(child, () => cluster.owner("a") !== null);
         const owner = cluster.owner("a");
         cluster.kill(0);
-        await sleep(1_200);
+        await sleep(4_000);
 
         assert.is(cluster.owner("a"), owner);
         assert.equal(await child.waitForExit(10_000), { code: 0, signal: null });

@@ -160,7 +160,7 @@ suite(
       await withPaxlock({ args: ["--groups", "2"] }, async ({ port }) => {
         await withClient([`127.0.0.1:${port}`], async (client) => {
           const at = ["--port", String(port)];
-          const lock = await client.acquire("a", { ttlMs: 600 });
+          const lock = await client.acquire("a", { ttlMs: 60_000 });
           const waiting = client.acquire("a", { owner: "next", waitMs: 20_000 });
           await untilQueued(client, "a", 1);
           const without = await runPaxlock(["break", "a", ...at]);
@@ -176,6 +176,7 @@ suite(
             if (lock.signal.aborted) resolve(null);
             else lock.signal.addEventListener("abort", resolve, { once: true });
           });
+          assert.is(lock.signal.reason?.said, "stuck job");
           const info = await runPaxlock(["info", "a", ...at]);
           assert.match(info.stdout, /It was broken .* ago from 127\.0\.0\.1:\d+: stuck job\.\n/);
         });
