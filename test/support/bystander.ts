@@ -79,8 +79,11 @@ function lastLine({ stdout }: ManagedProcess): number[] {
   return line === "" ? [] : line.split(" ").map(Number);
 }
 
-/** How long main threads were ready to run and waited for a processor, in ms; 0 where nobody says. */
-function waitedMs(pids: readonly number[]): number {
+/**
+ * How long main threads were ready to run and waited for a processor, in ms since each began; 0 where
+ * nobody says, and for a process that has ended.
+ */
+export function waitedMs(pids: readonly number[]): number {
   let sum = 0;
   for (const pid of pids) {
     try {
