@@ -105,6 +105,8 @@ export class Simulation implements World, FaultyWorld {
   #healed = false;
   #healedMs = 0;
   #connections = 0;
+  /** By group: since when it has been led, as of the last look; `Infinity` while it is not. */
+  readonly #ledSinceMs: number[];
 
   constructor(options: RunOptions) {
     this.#root = new Prng(options.seed);
@@ -126,6 +128,7 @@ export class Simulation implements World, FaultyWorld {
       tally,
       trace: this.trace,
     });
+    this.#ledSinceMs = Array.from({ length: swarm.groups }, () => Infinity);
     const founders = Array.from({ length: swarm.nodes }, (_, index) => index + 1);
     this.cluster = { swarm, founders };
     this.#agreement = new Agreement(swarm.groups, founders);
@@ -556,9 +559,22 @@ export class Simulation implements World, FaultyWorld {
   #lookForForgotten(): void {
     this.events.in(FORGOTTEN_EVERY_MS * 1000, () => {
       const { nowMs } = this.events;
-      this.#lockAnswers.look(nowMs, this.#healedMs, this.#lockQueue.overdueMs(nowMs));
+      const overdueMs = this.#lockQueue.overdueMs(nowMs, this.#ledForMs());
+      this.#lockAnswers.look(nowMs, this.#healedMs, overdueMs);
       this.#lockDeadlocks.look(nowMs);
       this.#lookForForgotten();
+    });
+  }
+
+  /** For how long each group has had a leader, as of the looks for what is forgotten. */
+  #ledForMs(): readonly number[] {
+    const { nowMs } = this.events;
+    return this.#ledSinceMs.map((sinceMs, group) => {
+      const isLed = this.#nodes.some(
+        ({ replica, clock }) => replica?.groups[group]?.paxos.canRead(clock.peekMs()) === true,
+      );
+      this.#ledSinceMs[group] = isLed ? Math.min(sinceMs, nowMs) : Infinity;
+      return isLed ? Math.max(0, nowMs - sinceMs) : 0;
     });
   }
 

@@ -464,6 +464,16 @@ suite("sim/lock-checkers", (test) => {
     });
   });
 
+  test("a group owes what is due only while it has a leader", () => {
+    const rig = new Rig();
+    rig.apply(0, [acquire("rw:0", "a", { ttlMs: 100 })]);
+    assert.is(rig.queue.overdueMs(90, [1_000]), 0);
+    assert.is(rig.queue.overdueMs(500, [1_000]), 400);
+    assert.is(rig.queue.overdueMs(500, [30]), 30);
+    rig.apply(501, []);
+    assert.is(rig.queue.overdueMs(900, [1_000]), 0);
+  });
+
   test("what belongs to a session is nowhere when all sessions have ended", () => {
     const rig = new Rig();
     rig.apply(0, [acquire("rw:0", "a", { bind: true }), acquire("rw:0", "b", { waitMs: 500 })]);

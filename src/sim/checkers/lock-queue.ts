@@ -74,12 +74,15 @@ export class LockQueue implements Checker {
     return this.#groups.map(({ model }) => model);
   }
 
-  /** Group and milliseconds by which something that is due in a group has not come about; 0 for none. */
-  overdueMs(nowMs: number): number {
+  /**
+   * Milliseconds by which something that is due in a group has not come about, while the group had a
+   * leader; 0 for none. `ledForMs`: by group, for how long it has one.
+   */
+  overdueMs(nowMs: number, ledForMs: readonly number[]): number {
     let most = 0;
-    for (const { model, appliedMs } of this.#groups) {
+    for (const [group, { model, appliedMs }] of this.#groups.entries()) {
       const groupMs = model.nowMs + (nowMs - appliedMs);
-      most = Math.max(most, groupMs - model.nextDueMs());
+      most = Math.max(most, Math.min(groupMs - model.nextDueMs(), ledForMs[group] ?? 0));
     }
     return most;
   }
