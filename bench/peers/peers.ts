@@ -56,7 +56,13 @@ export async function measurePeers(run: PeersRun): Promise<PeersReport> {
   };
 
   progress("starting the services");
-  const services = await Services.start(installed, { directory, atOnce: short });
+  const services = await Services.start(installed, {
+    directory,
+    atOnce: short,
+    failed: (system, thrown) => {
+      failed({ system, workload: "start", message: messageOf(thrown) });
+    },
+  });
   try {
     const idleShare = await untilQuiet(services.all);
     progress(`all services idle: ${(idleShare * 100).toFixed(0)} % of a processor`);

@@ -42,28 +42,32 @@ export async function untilQuiet(services: readonly RunningService[]): Promise<n
   }
 }
 
+export interface StartOptions {
+  readonly directory: string;
+  /** Whether to start all at once, which is faster and gives each less of the machine. */
+  readonly atOnce: boolean;
+  readonly failed: (id: ServiceId, thrown: unknown) => void;
+}
+
 export class Services {
   readonly #running = new Map<ServiceId, RunningService>();
 
-  /** Starts all that are installed. What was started before a failure is stopped. */
+  /** Starts all that are given; one that does not start is told, and the others go on. */
   static async start(
     services: readonly Service[],
-    { directory, atOnce }: { directory: string; atOnce: boolean },
+    { directory, atOnce, failed }: StartOptions,
   ): Promise<Services> {
     const started = new Services();
     const begin = async (service: Service): Promise<void> => {
-      started.#running.set(service.id, await service.start(directory));
+      try {
+        started.#running.set(service.id, await service.start(directory));
+      } catch (thrown) {
+        failed(service.id, thrown);
+      }
     };
-    try {
-      if (atOnce) {
-        const ends = await Promise.allSettled(services.map(begin));
-        for (const end of ends) if (end.status === "rejected") throw end.reason;
-      } else for (const service of services) await begin(service);
-      return started;
-    } catch (thrown) {
-      await started.stop();
-      throw thrown;
-    }
+    if (atOnce) await Promise.all(services.map(begin));
+    else for (const service of services) await begin(service);
+    return started;
   }
 
   get(id: ServiceId): RunningService | null {

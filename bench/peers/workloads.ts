@@ -266,11 +266,16 @@ async function runHeld(step: HeldStep, { connections, keys, pids }: Stage): Prom
   /** In the order of the grants, so the first is due first. */
   const held: Held[] = [];
   const pending = new Set<Promise<void>>();
-  let failure: unknown = null;
+  let failing = (_: Error): void => undefined;
+  const failed = new Promise<never>((_, reject) => {
+    failing = reject;
+  });
+  // What fails after the first failure, or after the end, is nobody's to wait for.
+  failed.catch(() => undefined);
   const start = (task: Promise<void>): void => {
     const settled = task
       .catch((thrown: unknown) => {
-        failure ??= thrown;
+        failing(new Error("a lock was not taken or freed", { cause: thrown }));
       })
       .finally(() => pending.delete(settled));
     pending.add(settled);
@@ -317,13 +322,12 @@ async function runHeld(step: HeldStep, { connections, keys, pids }: Stage): Prom
   };
   const timer = setInterval(tick, TICK_MS);
   try {
-    const figures = await measured(step, tally, pids);
+    const figures = await Promise.race([measured(step, tally, pids), failed]);
     over = true;
     const limitMs = performance.now() + DRAIN_LIMIT_MS;
     while ((pending.size > 0 || freed < held.length) && performance.now() < limitMs) {
-      await sleep(TICK_MS);
+      await Promise.race([sleep(TICK_MS), failed]);
     }
-    if (failure !== null) throw new Error("a lock was not taken or freed", { cause: failure });
     if (pending.size > 0) throw new Error(`requests still waited after ${DRAIN_LIMIT_MS} ms`);
     return figures;
   } finally {
