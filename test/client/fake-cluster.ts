@@ -3,7 +3,8 @@
  * real nodes cannot be made to show at will: an answer that is lost, late or never given, a node that
  * is silent and keeps its connections, a clock that stands elsewhere.
  *
- * Knows what the client sends about exclusive locks, no more; what real nodes do is for `*.e2e.ts`.
+ * Knows what the client sends about locks that one holds, shared with nobody or exclusively, no more;
+ * what real nodes do is for `client.e2e.ts`.
  */
 import type { AddressInfo, Server, Socket } from "node:net";
 import { createServer } from "node:net";
@@ -36,7 +37,8 @@ type Reply = null | number | string | readonly Reply[];
 
 interface Grant {
   readonly owner: string;
-  readonly token: number;
+  token: number;
+  isShared: boolean;
   holds: number;
   endsMs: number;
   session: string;
@@ -44,6 +46,7 @@ interface Grant {
 
 interface Waiter {
   readonly owner: string;
+  readonly isShared: boolean;
   readonly ttlMs: number;
   readonly endsMs: number;
   readonly link: Link;
@@ -127,7 +130,8 @@ export class FakeCluster {
   occupy(key: string, owner = "other"): void {
     this.#tokens += 1;
     const token = this.#tokens;
-    this.#held.set(key, { owner, token, holds: 1, endsMs: Infinity, session: "" });
+    const [isShared, endsMs] = [false, Infinity];
+    this.#held.set(key, { owner, token, isShared, holds: 1, endsMs, session: "" });
   }
 
   /** A key is taken away from its holder, and its channel tells so. */
@@ -295,6 +299,13 @@ export class FakeCluster {
     const grant = this.#grant(key);
     if (grant?.owner === owner) {
       if (args.includes("REENTRANT")) grant.holds += 1;
+      const isShared = args.includes("SHARED");
+      if (grant.isShared !== isShared) grant.endsMs = performance.now() + ttlMs;
+      if (grant.isShared && !isShared) {
+        this.#tokens += 1;
+        grant.token = this.#tokens;
+      }
+      grant.isShared = isShared;
       answer([String(grant.token), left(grant), grant.holds]);
       return;
     }
@@ -308,6 +319,7 @@ export class FakeCluster {
     }
     const waiter: Waiter = {
       owner,
+      isShared: args.includes("SHARED"),
       ttlMs,
       endsMs: performance.now() + waitMs,
       link,
@@ -345,6 +357,7 @@ export class FakeCluster {
     const grant: Grant = {
       owner: next.owner,
       token: this.#tokens,
+      isShared: next.isShared,
       holds: 1,
       endsMs: performance.now() + next.ttlMs,
       session: next.link.session,
@@ -359,9 +372,9 @@ export class FakeCluster {
     { owner, ttlMs, token }: { readonly owner: string; readonly ttlMs: number; token: string },
   ): Reply {
     const grant = this.#grant(key);
-    if (grant?.owner !== owner || String(grant.token) !== token) return null;
+    if (grant?.owner !== owner || (token !== "" && String(grant.token) !== token)) return null;
     grant.endsMs = performance.now() + ttlMs;
-    return [token, ttlMs];
+    return [String(grant.token), ttlMs];
   }
 
   #release(

@@ -699,6 +699,65 @@ suite("client/lock: news of it", (test) => {
   });
 });
 
+suite("client/lock: another mode", (test) => {
+  test("renewals go on while an upgrade is granted and not told yet, with neither token", async () => {
+    await withClient({ attemptTimeoutMs: 2_000 }, async ({ cluster, client }) => {
+      const lock = await client.shared("a", { ttlMs: 600 });
+      cluster.fate = first(1, "LOCK.ACQUIRE", { answeredAfterMs: 1_500 });
+      await lock.upgrade({ waitMs: 5_000 });
+
+      assert.equal([lock.mode, lock.token, lock.signal.aborted], ["exclusive", 2n, false]);
+      assert.ok(cluster.sent("LOCK.RENEW").length >= 3);
+      await sleep(800);
+      assert.is(lock.signal.aborted, false);
+      assert.is(await lock.release(), true);
+      assert.is(cluster.owner("a"), null);
+    });
+  });
+
+  test("a lost answer is asked for again, and the grant is one and the same", async () => {
+    for (const waitMs of [0, 1_000]) {
+      await withClient({ nodes: 2 }, async ({ cluster, client }) => {
+        const lock = await client.shared("a", { owner: "me", reentrant: true, waitMs });
+        cluster.fate = first(1, "LOCK.ACQUIRE", "reply-lost");
+        await lock.upgrade({ waitMs });
+        assert.equal([lock.mode, lock.token], ["exclusive", 2n]);
+        cluster.fate = first(1, "LOCK.ACQUIRE", "reply-lost");
+        await lock.downgrade();
+
+        assert.equal([lock.mode, lock.token], ["shared", 2n]);
+        assert.is(cluster.holds("a"), 1);
+        assert.is(await lock.release(), true);
+      });
+    }
+  });
+
+  test("a lease that ends during the wait ends the wait, and tells of the loss", async () => {
+    await withClient({}, async ({ cluster, client }) => {
+      const lock = await client.shared("a", { ttlMs: 300 });
+      cluster.fate = () => "silent";
+      const thrown = await rejection(lock.upgrade({ waitMs: 60_000 }));
+
+      assert.instance(thrown, LockLostError);
+      assert.is((thrown as LockLostError).reason, "lease-over");
+      assert.is(lock.signal.reason, thrown);
+      cluster.fate = () => "answered";
+    });
+  });
+
+  test("a downgrade that finds another grant is a loss, and gives that back", async () => {
+    await withClient({}, async ({ cluster, client }) => {
+      const lock = await client.acquire("a", { ttlMs: 60_000 });
+      cluster.free("a");
+      const thrown = await rejection(lock.downgrade());
+
+      assert.is((thrown as LockLostError).reason, "not-holder");
+      assert.is(lock.signal.reason, thrown);
+      await until("it is free", () => cluster.owner("a") === null);
+    });
+  });
+});
+
 suite("client/withLock", (test) => {
   test("gives what the work gives, and releases whatever it does", async () => {
     await withClient({}, async ({ cluster, client }) => {
