@@ -20,7 +20,7 @@ suite("transport/network", (test) => {
       assert.equal(two.events, ["connected 1", "disconnected 1", "connected 1"]);
       assert.match(
         one.logged(/^lost/)[0] ?? "",
-        /^lost the link to node 2 at \S+: nothing has come from it for 0.2 s$/,
+        /^lost the link to node 2 at \S+: nothing has come from it for 1.6 s$/,
       );
     });
   });
@@ -106,13 +106,13 @@ suite("transport/network", (test) => {
       const body = new Uint8Array(100_000).fill(1);
       network.cut(1, 2);
       let taken = 0;
-      const endMs = performance.now() + 400;
-      while (performance.now() < endMs) {
+      const dropped = (): number => one.transport.links()[0]?.dropped ?? 0;
+      // Some more after the first that is dropped; how fast it comes to that is the machine's.
+      for (let more = 0; more < 100; more += dropped() > 0 ? 1 : 0) {
         if (one.transport.send(2, body)) taken += 1;
         await pause(1);
         assert.ok((one.transport.links()[0]?.queuedBytes ?? 0) <= 2_000_000);
       }
-      assert.ok((one.transport.links()[0]?.dropped ?? 0) > 0);
       network.healAll();
       await eventually(() => two.bodies.length === taken, `all ${taken} that were taken`);
 

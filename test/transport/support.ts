@@ -10,11 +10,14 @@ import { PeerTransport } from "../../src/transport/peer-transport.ts";
 import type { TransportTiming } from "../../src/transport/timing.ts";
 import type { PeerTls } from "../../src/transport/tls.ts";
 
-/** Short times, and every problem is logged at once. */
+/**
+ * Short times, and every problem is logged at once. Silence is one that a pause of the machine does not
+ * make out of a link that is well.
+ */
 export const FAST: TransportTiming = {
   handshakeMs: 400,
   tickMs: 40,
-  silentTicks: 5,
+  silentTicks: 40,
   firstRetryMs: 5,
   retryMs: 20,
   retryMsMax: 80,
