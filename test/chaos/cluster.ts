@@ -201,6 +201,11 @@ export class ChaosNode {
     );
   }
 
+  /** Of the node itself: what starts it becomes it. */
+  get pid(): number {
+    return this.#running().pid;
+  }
+
   get running(): boolean {
     return this.#process?.exit === null;
   }
