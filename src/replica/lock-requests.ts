@@ -42,6 +42,8 @@ export class LockRequest implements ReplySink, HeapItem {
   /** The tick after which this node waits no longer. */
   readonly endsTick: number;
   readonly waits: boolean;
+  /** It claims what a ticket was granted. */
+  readonly claims: boolean;
   /** The group has told that the request is in a queue. */
   queued = false;
   /** Nothing that comes is for the client any more. */
@@ -59,6 +61,7 @@ export class LockRequest implements ReplySink, HeapItem {
       readonly session: LockSession;
       readonly endsTick: number;
       readonly waits: boolean;
+      readonly claims: boolean;
     },
     sink: ReplySink,
   ) {
@@ -68,6 +71,7 @@ export class LockRequest implements ReplySink, HeapItem {
     this.session = what.session;
     this.endsTick = what.endsTick;
     this.waits = what.waits;
+    this.claims = what.claims;
     this.#sink = sink;
   }
 
@@ -76,10 +80,13 @@ export class LockRequest implements ReplySink, HeapItem {
     this.#requests.replied(this, reply);
   }
 
-  /** Nobody waits for it any more: it leaves its queue, and what it got is given back. */
+  /**
+   * Nobody waits for it any more: it leaves its queue, and what it got is given back. Whoever has a
+   * ticket may ask for it again over another connection, and has a while to do so.
+   */
   abandon(): void {
     this.#sink = null;
-    if (!this.answered) this.#requests.withdraw(this, null);
+    if (!this.answered && !this.claims) this.#requests.withdraw(this, null);
   }
 
   /** The client is gone: the end of its session says what becomes of the request. */
@@ -175,7 +182,8 @@ export class LockRequests {
     const number = this.#lastNumber;
     const { self, boot, tick } = this.#context;
     const endsTick = waits ? tick + this.#ticks(what.operation.waitMs) : 0;
-    const request = new LockRequest(this, { number, group, session, endsTick, waits }, sink);
+    const named = { number, group, session, endsTick, waits, claims: false };
+    const request = new LockRequest(this, named, sink);
     session.requests.add(request);
     if (waits) {
       this.#waiting.set(number, request);
@@ -186,6 +194,29 @@ export class LockRequests {
     if (leavesSomething(operation, session.resumable)) session.touched.add(group);
     session.asked(group);
     this.#write(group, operation, request);
+    return request;
+  }
+
+  /**
+   * Asks what has become of a ticket, and claims what it was granted, in the name of a session. A claim
+   * whose answer finds no client is given back after the grace, unless somebody was told of the grant
+   * meanwhile.
+   */
+  claim(
+    session: LockSession,
+    { group, ticket }: { readonly group: GroupId; readonly ticket: number },
+    sink: ReplySink,
+  ): LockRequest {
+    this.#lastNumber += 1;
+    const number = this.#lastNumber;
+    const named = { number, group, session, endsTick: 0, waits: false, claims: true };
+    const request = new LockRequest(this, named, sink);
+    session.requests.add(request);
+    session.asked(group);
+    const { self, boot } = this.#context;
+    const asker = { session: session.id, node: self, boot, request: number };
+    const claimer = { ...asker, address: session.address };
+    this.#write(group, { kind: "lock-ticket", ticket, claimer }, request);
     return request;
   }
 
@@ -203,7 +234,7 @@ export class LockRequests {
     if (request.answered) return;
     // Whether it waits, or will, or holds already: nobody here can tell, so it is undone.
     if (isUnknown(reply)) this.withdraw(request, reply);
-    else if (isNegative(reply)) this.#end(request, reply);
+    else if (isNegative(reply) || (request.claims && !isClaimed(reply))) this.#end(request, reply);
     else this.#granted(request, reply);
   }
 
@@ -332,6 +363,13 @@ function isQueued(reply: Reply): boolean {
     reply.kind === "status" &&
     reply.text === "QUEUED"
   );
+}
+
+/** Whether the map of a ticket says that its grant is claimed. */
+function isClaimed(reply: Reply): boolean {
+  if (typeof reply !== "object" || reply === null || !("kind" in reply)) return false;
+  if (reply.kind !== "map") return false;
+  return reply.entries.some(([field, value]) => field === "state" && value === "claimed");
 }
 
 /** Whether an answer says that nothing was granted. */

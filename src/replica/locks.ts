@@ -114,6 +114,11 @@ export class Locks {
     return this.#requests.ask(session, what, sink);
   }
 
+  /** See {@link LockRequests.claim}. */
+  claim(session: LockSession, ticket: TicketName, sink: ReplySink): LockRequest {
+    return this.#requests.claim(session, ticket, sink);
+  }
+
   /** Asks for keys of several groups, all or none, see {@link LockAll}. */
   askAll(
     what: {

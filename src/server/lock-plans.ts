@@ -136,13 +136,23 @@ export class LockPlans {
     connection: LockConnection,
   ): void {
     const { group, operation, waitMs } = plan;
+    const { locks } = this.#replica;
+    const refusal = locks.sessions.refusal();
     if (waitMs === 0) {
-      this.#replica.write(group, operation, connection.defer(args, undefined, true));
-    } else if (this.#replica.locks.mayWatch) {
-      connection.blockedBy(new TicketWait(this.#parts, plan, connection.block(undefined)));
-    } else {
-      connection.reply(TOO_MANY_WATCHERS, args);
+      const sink = connection.defer(args, undefined, true);
+      const { ticket } = operation;
+      // Nobody loses a grant for what others have left behind: such a claim is never taken back.
+      if (refusal !== null) this.#replica.write(group, operation, sink);
+      else locks.claim(this.#sessionOf(connection), { group, ticket }, sink);
+      return;
     }
+    if (refusal !== null || !locks.mayWatch) {
+      connection.reply(refusal ?? TOO_MANY_WATCHERS, args);
+      return;
+    }
+    const session = this.#sessionOf(connection);
+    const parts = { ...this.#parts, session };
+    connection.blockedBy(new TicketWait(parts, plan, connection.block(undefined)));
   }
 
   #session(resume: string | null, args: readonly string[], connection: LockConnection): void {

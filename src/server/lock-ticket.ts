@@ -2,6 +2,8 @@
 import type { ErrorReply, Reply } from "../base/reply.ts";
 import type { LockPlan } from "../commands/contract.ts";
 import type { ReplySink } from "../replica/batch.ts";
+import type { LockRequest } from "../replica/lock-requests.ts";
+import type { LockSession } from "../replica/lock-session.ts";
 import type { Replica } from "../replica/replica.ts";
 import type { Blocker } from "./connection.ts";
 import type { LockWaitParts } from "./lock-watch.ts";
@@ -10,18 +12,26 @@ type TicketPlan = Extract<LockPlan, { kind: "lock-ticket" }>;
 
 export class TicketWait implements Blocker {
   readonly #replica: Replica;
+  readonly #session: LockSession;
   readonly #plan: TicketPlan;
   #sink: ReplySink | null;
   readonly #stopWatching: () => void;
   readonly #stopTimer: () => void;
-  #asking = false;
+  /** What is being asked; a grant may be claimed by it. */
+  #asking: LockRequest | null = null;
+  #isAsking = false;
   /** There was news since the group was asked. */
   #news = false;
   #timeOver = false;
 
   /** Begins at once; `sink` gets the map of the ticket, nil for one that is not known, or an error. */
-  constructor(parts: LockWaitParts, plan: TicketPlan, sink: ReplySink) {
+  constructor(
+    parts: LockWaitParts & { readonly session: LockSession },
+    plan: TicketPlan,
+    sink: ReplySink,
+  ) {
     this.#replica = parts.replica;
+    this.#session = parts.session;
     this.#plan = plan;
     this.#sink = sink;
     const { group, operation, waitMs } = plan;
@@ -42,7 +52,7 @@ export class TicketWait implements Blocker {
   /** Its place in the queue is that of now, not of when it was asked last. */
   interrupt(error: ErrorReply | null): void {
     if (error !== null) {
-      this.#end(error);
+      this.#giveUp(error);
       return;
     }
     this.#timeOver = true;
@@ -50,20 +60,32 @@ export class TicketWait implements Blocker {
   }
 
   gone(): void {
-    this.#end(null);
+    this.#giveUp(null);
   }
 
   #ask(): void {
-    if (this.#asking || this.#sink === null) return;
-    this.#asking = true;
+    if (this.#isAsking || this.#sink === null) return;
+    this.#isAsking = true;
     this.#news = false;
-    this.#replica.write(this.#plan.group, this.#plan.operation, {
-      resolve: (reply) => {
-        this.#asking = false;
-        if (!isPending(reply) || this.#timeOver) this.#end(reply);
-        else if (this.#news) this.#ask();
+    const { group, operation } = this.#plan;
+    const { ticket } = operation;
+    this.#asking = this.#replica.locks.claim(
+      this.#session,
+      { group, ticket },
+      {
+        resolve: (reply) => {
+          this.#isAsking = false;
+          if (!isPending(reply) || this.#timeOver) this.#end(reply);
+          else if (this.#news) this.#ask();
+        },
       },
-    });
+    );
+  }
+
+  /** Nobody is told any more what it claims, which is given back. */
+  #giveUp(reply: Reply): void {
+    if (this.#isAsking) this.#asking?.orphan();
+    this.#end(reply);
   }
 
   #end(reply: Reply): void {

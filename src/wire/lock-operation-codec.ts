@@ -395,9 +395,12 @@ function ticketRow<Kind extends LockTicketOperation["kind"]>(
     code,
     write(writer, operation) {
       writer.varint(operation.ticket);
+      writeFlag(writer, operation.claimer !== undefined);
+      if (operation.claimer !== undefined) writeAsker(writer, operation.claimer);
     },
     read(reader) {
-      return { kind, ticket: reader.varint() };
+      const ticket = reader.varint();
+      return readFlag(reader) ? { kind, ticket, claimer: readAsker(reader) } : { kind, ticket };
     },
   };
 }

@@ -7,7 +7,7 @@ import { LockWatch } from "../../src/server/lock-watch.ts";
 import { TicketWait } from "../../src/server/lock-ticket.ts";
 import type { TestNode } from "../replica/cluster-world.ts";
 import { ClusterWorld } from "../replica/cluster-world.ts";
-import { acquire, groupOf, LockClient, release } from "../replica/lock-world.ts";
+import { acquire, groupOf, holderOf, LockClient, release } from "../replica/lock-world.ts";
 import { Answer } from "../replica/world.ts";
 import { suite } from "../support/suite.ts";
 
@@ -23,13 +23,22 @@ function staged(): { world: ClusterWorld; node: TestNode; client: LockClient; ti
   return { world, node, client, ticket };
 }
 
-function pollTicket(world: ClusterWorld, node: TestNode, ticket: number, waitMs: number): Answer {
-  const answer = new Answer();
-  const { replica } = node;
-  const operation = { kind: "lock-ticket", ticket } as const;
-  const plan = { kind: "lock-ticket", group: 0, operation, waitMs } as const;
-  new TicketWait({ replica, scheduler: world.scheduler, groupOf }, plan, answer);
-  return answer;
+/** LOCK.TICKET with WAIT. */
+class Poll extends Answer {
+  readonly wait: TicketWait;
+
+  constructor(world: ClusterWorld, client: LockClient, ticket: number, waitMs: number) {
+    super();
+    const { session, node } = client;
+    const { replica } = node;
+    const operation = { kind: "lock-ticket", ticket } as const;
+    const plan = { kind: "lock-ticket", group: 0, operation, waitMs } as const;
+    this.wait = new TicketWait(
+      { replica, scheduler: world.scheduler, groupOf, session },
+      plan,
+      this,
+    );
+  }
 }
 
 function pollLock(
@@ -64,9 +73,9 @@ function codeOf(reply: Reply): string {
 
 suite("server/lock-polls", (test) => {
   test("a ticket that waits still when its time is over is answered as it is then", () => {
-    const { world, node, client, ticket } = staged();
+    const { world, client, ticket } = staged();
     const late = Number(world.answered(client.ask(acquire("0k", "late", { async: true }))));
-    const answer = pollTicket(world, node, late, 2_000);
+    const answer = new Poll(world, client, late, 2_000);
     world.pass(1_000);
     world.answered(client.node.write(0, { kind: "lock-cancel", ticket }));
 
@@ -77,9 +86,44 @@ suite("server/lock-polls", (test) => {
     assert.ok(Number(field(reply, "waited-ms")) >= 2_000);
   });
 
+  test("what is claimed for a connection that is gone is given back, after the session's grace", () => {
+    const { world, node, client, ticket } = staged();
+    const gone = new LockClient(node);
+    const poll = new Poll(world, gone, ticket, 60_000);
+    world.pass(100);
+    // Its node learns of the grant and claims it; the connection closes before the answer is there.
+    client.release("0k", "holder");
+    world.until("it claims", () => gone.session.requests.size > 0);
+    poll.wait.gone();
+    gone.close();
+
+    world.until("the claim is in", () => holderOf(world, "0k") === "waiter");
+    world.pass(900);
+    assert.is(holderOf(world, "0k"), "waiter");
+    world.until("it is given back", () => holderOf(world, "0k") === "", 300);
+  });
+
+  test("a client that is back in time with its ticket keeps what was claimed for it", () => {
+    const { world, node, client, ticket } = staged();
+    const gone = new LockClient(node);
+    const poll = new Poll(world, gone, ticket, 60_000);
+    world.pass(100);
+    client.release("0k", "holder");
+    world.until("it claims", () => gone.session.requests.size > 0);
+    poll.wait.gone();
+    gone.close();
+    world.pass(100);
+
+    const back = new Poll(world, new LockClient(node), ticket, 1);
+    assert.is(field(world.answered(back), "state"), "claimed");
+    world.pass(5_000);
+
+    assert.is(holderOf(world, "0k"), "waiter");
+  });
+
   test("whoever polls a ticket and is cut off from the others is told so when its time is over", () => {
-    const { world, node, ticket } = staged();
-    const answer = pollTicket(world, node, ticket, 2_000);
+    const { world, node, client, ticket } = staged();
+    const answer = new Poll(world, client, ticket, 2_000);
     world.pass(500);
     world.cut(node.id);
 

@@ -614,15 +614,27 @@ export class LockMachineTwin {
     return count;
   }
 
-  #ticket({ kind, ticket: id }: Of<"lock-ticket" | "lock-cancel">): Expected {
+  #ticket({ kind, ticket: id, claimer }: Of<"lock-ticket" | "lock-cancel">): Expected {
     const ticket = this.#store.ticketOf(id);
     if (ticket === undefined) return null;
     const waiter = this.#store.state.waiters.find((one) => one.id === id && one.async);
     const key = this.#store.find(ticket.db, ticket.key);
     const holder = key?.holders.find((one) => one.ticket === id);
     if (kind === "lock-ticket" && ticket.state === "granted") {
-      if (holder !== undefined) holder.ticket = 0;
+      if (holder !== undefined) {
+        holder.ticket = 0;
+        holder.request = 0;
+        if (claimer !== undefined && (!holder.bound || holder.session === claimer.session)) {
+          const { session, node, boot, request, address } = claimer;
+          Object.assign(holder, { session, node, boot, request, address });
+        }
+      }
       this.#store.endTicket(id, "claimed");
+    } else if (kind === "lock-ticket" && ticket.state === "claimed") {
+      const told = key?.holders.find(
+        (one) => one.owner === ticket.owner && one.token === ticket.token,
+      );
+      if (told !== undefined) told.request = 0;
     } else if (kind === "lock-cancel" && ticket.state === "pending" && waiter !== undefined) {
       this.#dismiss(waiter, { kind: "anything" }, "cancelled");
     } else if (kind === "lock-cancel" && ticket.state === "granted") {

@@ -288,7 +288,10 @@ const MAKERS: readonly Maker[] = [
   breakOrRevoke,
   (world, choices) => {
     const ticket = world.tickets.at(-1 - choices.below(4)) ?? 0;
-    return { kind: choices.pick(["lock-ticket", "lock-cancel"] as const), ticket };
+    const kind = choices.pick(["lock-ticket", "lock-cancel"] as const);
+    if (choices.chance(3)) return { kind, ticket };
+    const { session, node, boot, request, address } = claim(world, choices, "exclusive");
+    return { kind, ticket, claimer: { session, node, boot, request, address } };
   },
   (world, choices) => {
     const { waiters, keys } = world.twin.state;

@@ -132,6 +132,11 @@ export interface LockTicketOperation {
   readonly kind: "lock-ticket" | "lock-cancel";
   /** The id of the waiter that it stands for. */
   readonly ticket: number;
+  /**
+   * Who claims: what was granted is from now on that of this request, see {@link LockWithdrawOperation},
+   * until somebody else is told of it. Absent where nobody may take a claim back.
+   */
+  readonly claimer?: Asker;
 }
 
 /**

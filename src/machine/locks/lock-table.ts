@@ -41,7 +41,7 @@ import type {
   LockEventKind,
   LockOutcome,
 } from "./lock-event.ts";
-import type { LockMode } from "./lock-operation.ts";
+import type { Asker, LockMode } from "./lock-operation.ts";
 import type { Home, LockRecord, Terms, WaitPlace, WaitTerms } from "./lock-records.ts";
 import { endsBefore, Holder, Lock, NO_OPTIONS, Session, Ticket, Waiter } from "./lock-records.ts";
 import { formatToken } from "./lock-token.ts";
@@ -737,6 +737,22 @@ export class LockTable {
     this.#undoable(() => {
       holder.request = request;
       this.#requestsOf(holder).add(holder);
+    });
+  }
+
+  /** A claim is answered with the grant: it may be given back as one of that request. */
+  claimedBy(holder: Holder, { session, node, boot, request, address }: Asker): void {
+    this.disown(holder);
+    // What ends with another connection than the one that claims it is not left behind.
+    if (holder.bound && holder.session !== session) return;
+    this.describe(holder, { session, address, data: holder.data });
+    holder.node = node;
+    holder.boot = boot;
+    holder.request = request;
+    this.#requestsOf(holder).add(holder);
+    this.#undoable(() => {
+      this.#requestsOf(holder).remove(holder);
+      holder.request = 0;
     });
   }
 

@@ -3,7 +3,7 @@ import type { MapReply, Reply } from "../../base/reply.ts";
 import type { Keyspace } from "../keyspace/keyspace.ts";
 import type { Grant } from "./grant.ts";
 import { grantOf, remainingOf, tokenOf } from "./grant.ts";
-import type { LockTicketOperation } from "./lock-operation.ts";
+import type { Asker, LockTicketOperation } from "./lock-operation.ts";
 import type { Holder, Ticket, Waiter } from "./lock-records.ts";
 import { lockOf } from "./lock-table.ts";
 import { formatToken } from "./lock-token.ts";
@@ -20,16 +20,20 @@ export function ticket(keyspace: Keyspace, operation: LockTicketOperation): Repl
   }
   const found = locks.tickets.get(operation.ticket);
   if (found === undefined) return null;
-  if (found.state === "granted") endClaim(keyspace, found, operation.kind);
+  if (found.state === "granted") endClaim(keyspace, found, operation);
   else if (nowMs > found.deadlineMs) {
     locks.forgetTicket(found);
     return null;
+  } else if (found.state === "claimed" && operation.kind === "lock-ticket") {
+    // Whoever is told of the grant may rely on it.
+    const holder = grantOfTicket(keyspace, found)?.holder ?? null;
+    if (holder !== null) locks.disown(holder);
   }
   return shown(keyspace, found);
 }
 
 /** What was granted is claimed, or given back before it was. */
-function endClaim(keyspace: Keyspace, found: Ticket, kind: LockTicketOperation["kind"]): void {
+function endClaim(keyspace: Keyspace, found: Ticket, { kind, claimer }: LockTicketOperation): void {
   // A lease or a session that is over takes the ticket along.
   keyspace.lookup(found.db, found.key);
   if (found.state !== "granted") return;
@@ -37,9 +41,23 @@ function endClaim(keyspace: Keyspace, found: Ticket, kind: LockTicketOperation["
   else if (kind === "lock-cancel") giveUp(keyspace, found, "cancelled");
   else {
     const holder = holderOf(keyspace, found);
-    if (holder !== null) letGo(keyspace, holder);
+    if (holder !== null) {
+      letGo(keyspace, holder);
+      claimFor(keyspace, holder, claimer);
+    }
     keyspace.locks.endTicket(found, "claimed");
   }
+}
+
+/** From now on the grant is that of the request that claims it, if there is one. */
+function claimFor(keyspace: Keyspace, holder: Holder, claimer: Asker | undefined): void {
+  const { locks } = keyspace;
+  const had = holder.session.length + holder.address.length;
+  const growth = claimer === undefined ? 0 : claimer.session.length + claimer.address.length - had;
+  // A claim is never refused for want of room; it cannot be taken back then.
+  const isFull = growth > 0 && keyspace.growthRefusal(growth) !== null;
+  if (claimer === undefined || isFull) locks.disown(holder);
+  else locks.claimedBy(holder, claimer);
 }
 
 /** A grant that nobody has claimed in time is given back. */

@@ -55,6 +55,8 @@ export interface ModelHolder {
   /** The ticket that has not claimed it yet, and until when it may; 0 for none. */
   ticket: number;
   claimUntilMs: Millis;
+  /** The ticket that has claimed it; 0 for none. */
+  claimedBy: number;
   /** Writes, and has read before: what is left to it when it writes no more. */
   reader: ModelHolder | null;
   /** Reads on after it wrote, with the token of before. */
@@ -431,6 +433,7 @@ export class LockModel {
       provisional,
       ticket: 0,
       claimUntilMs: 0,
+      claimedBy: 0,
       reader,
       readsOn: false,
     };
@@ -650,7 +653,8 @@ export class LockModel {
     return { kind: "number", number: holders.length };
   }
 
-  #ticket({ kind, ticket }: Of<"lock-ticket" | "lock-cancel">): Answer {
+  #ticket(operation: Of<"lock-ticket" | "lock-cancel">): Answer {
+    const { kind, ticket } = operation;
     if (ticket === 0) return ANY;
     const waiter = this.waiters.find((one) => one.ticket === ticket);
     const held = [...this.holders].flatMap(([key, holders]) =>
@@ -660,7 +664,14 @@ export class LockModel {
       if (held !== undefined) {
         held.holder.ticket = 0;
         held.holder.claimUntilMs = 0;
+        held.holder.claimedBy = ticket;
         this.#claimed.set(ticket, "over");
+        this.#claimFor(held.holder, operation);
+      } else {
+        // Somebody else is told of it.
+        for (const holders of this.holders.values()) {
+          for (const one of holders) if (one.claimedBy === ticket) one.request = NO_REQUEST;
+        }
       }
     } else if (waiter !== undefined) {
       this.#dismiss(waiter);
@@ -668,6 +679,13 @@ export class LockModel {
       this.#endRight(held.key, held.holder, false);
     }
     return ANY;
+  }
+
+  #claimFor(holder: ModelHolder, { claimer }: Of<"lock-ticket" | "lock-cancel">): void {
+    holder.request = NO_REQUEST;
+    if (claimer === undefined || (holder.bound && holder.session !== claimer.session)) return;
+    const { session, node, boot, request } = claimer;
+    Object.assign(holder, { session, node, boot, request });
   }
 
   #withdraw({ session, node, boot, request }: Of<"lock-withdraw">): Answer {

@@ -16,6 +16,17 @@ class TicketRig extends LockRig {
     return field(this.ticket(id), "state");
   }
 
+  /** LOCK.TICKET in the name of a request of session `s`. */
+  claim(id: Reply, request: number): Reply {
+    const claimer = { session: "s", node: 2, boot: 3, request, address: "" };
+    const operation = { kind: "lock-ticket", ticket: Number(id), claimer } as const;
+    return field(this.apply(operation), "state");
+  }
+
+  withdraw(request: number): Reply {
+    return this.apply({ kind: "lock-withdraw", session: "s", node: 2, boot: 3, request });
+  }
+
   cancel(id: Reply): Reply {
     return field(this.apply({ kind: "lock-cancel", ticket: Number(id) }), "state");
   }
@@ -62,6 +73,27 @@ suite("machine/locks/tickets", (test) => {
     assert.is(rig.who("k"), "b < ");
     assert.equal(rig.news(), ["released a", "acquired b"]);
     assert.equal([rig.state(first), rig.state(second)], ["lost", "claimed"]);
+  });
+
+  test("a claim whose client is gone is given back, unless somebody was told of it since [L10]", () => {
+    const rig = new TicketRig();
+    const first = rig.acquire("k", "a", ASYNC);
+    assert.is(rig.claim(first, 901), "claimed");
+    assert.is(rig.withdraw(902), 0, "another request");
+    rig.news();
+    assert.is(rig.withdraw(901), 1);
+    assert.equal([rig.who("k"), rig.news()], [" < ", ["released a"]]);
+
+    const second = rig.acquire("k", "b", ASYNC);
+    rig.claim(second, 903);
+    assert.is(rig.claim(second, 904), "claimed", "the client is back, over another connection");
+    assert.equal([rig.withdraw(903), rig.withdraw(904)], [0, 0]);
+
+    rig.acquire("l", "c", ASYNC);
+    const third = rig.acquire("l", "c", ASYNC);
+    assert.is(rig.claim(third, 905), "claimed");
+    assert.is(rig.withdraw(905), 0, "what it held before the ticket");
+    assert.equal([rig.who("k"), rig.who("l")], ["b < ", "c < "]);
   });
 
   test("LOCK.CANCEL ends a wait, or gives back what was not claimed [L10]", () => {
