@@ -126,6 +126,9 @@ export function limitDiffers(limit: number, asked: number): ErrorReply {
   );
 }
 
+/** A claim that could never be granted. */
+export const PERMITS_ABOVE_LIMIT = errorReply("ERR more permits than the limit of the lock");
+
 /** The same owner asks for another number of permits than it has. */
 export function permitsDiffer(held: number, asked: number): ErrorReply {
   return errorReply(

@@ -198,20 +198,45 @@ export class LockMachineTwin {
   /** Grants whose turn it is until it is nobody's. */
   #settle(): void {
     for (;;) {
+      const never = this.#store.state.waiters.find((one) => this.#isTooMany(one));
+      if (never !== undefined) {
+        this.#dismiss(never, REFUSED, "cancelled");
+        continue;
+      }
       const waiter = this.#store.state.waiters.find((one) => this.#hasTurn(one));
       if (waiter === undefined) return;
+      const [had] = waiter.keys.map((name) => this.#heldToken(waiter.claim, name));
       const replies = waiter.keys.map((name) => this.#grant(waiter, name));
       this.#store.state.waiters = this.#store.state.waiters.filter((one) => one !== waiter);
       const ticket = this.#store.ticketOf(waiter.id);
       if (waiter.async && ticket?.state === "pending") {
-        ticket.state = "granted";
         ticket.row = this.#store.nextRow();
         ticket.token = replies[0]?.token ?? 0;
+      }
+      if (waiter.async && ticket?.state === "pending" && had === ticket.token) {
+        // It held the lock before its turn came: nothing is left to be claimed.
+        this.#store.endTicket(waiter.id, "claimed");
+      } else if (waiter.async && ticket?.state === "pending") {
+        ticket.state = "granted";
         ticket.claimUntilMs = this.#store.nowMs + waiter.claimMs;
         for (const holder of replies) holder.ticket = waiter.id;
       }
       this.#answer(waiter, this.#grantReply(waiter, replies));
     }
+  }
+
+  /** First in a queue for more permits than there are by now. */
+  #isTooMany(waiter: TwinWaiter): boolean {
+    const { db, mode, permits } = waiter.claim;
+    const [name = ""] = waiter.keys;
+    const limit = this.#store.limitOf(db, name);
+    const isFirst = this.#store.queue(db, name)[0] === waiter;
+    return mode === "permits" && isFirst && limit !== 0 && permits > limit;
+  }
+
+  #heldToken({ db, owner }: Claim, name: string): number {
+    const key = this.#store.find(db, name);
+    return key?.holders.find((holder) => holder.owner === owner)?.token ?? -1;
   }
 
   #hasTurn(waiter: TwinWaiter): boolean {
@@ -290,12 +315,30 @@ export class LockMachineTwin {
   #again(claim: Claim, key: TwinKey, own: TwinHolder): TwinHolder {
     // Whoever asks again may rely on it: what the first request was told is not given back any more.
     own.request = 0;
-    if (!claim.reentrant || key.mode !== "exclusive") return own;
+    if (own.ticket !== 0) this.#store.endTicket(own.ticket, "claimed");
+    own.ticket = 0;
+    this.#takeOver(claim, key, own);
+    if (!claim.reentrant) return own;
     own.holds += 1;
     const deadlineMs = this.#leaseEnd(claim, key.key);
     if (deadlineMs === 0 || own.deadlineMs === 0) own.deadlineMs = 0;
     else own.deadlineMs = Math.max(own.deadlineMs, deadlineMs);
     return own;
+  }
+
+  /** The last who asked says what the hold ends with: a connection, with BIND, or a lease alone. */
+  #takeOver(claim: Claim, key: TwinKey, own: TwinHolder): void {
+    if (claim.session === "" || own.provisional) return;
+    const isSame = own.session === claim.session;
+    if (claim.bind ? own.bound && isSame : !own.bound || isSame) return;
+    own.session = claim.session;
+    own.node = claim.node;
+    own.boot = claim.boot;
+    own.address = claim.address;
+    own.bound = claim.bind;
+    own.boundWhenConfirmed = claim.bind;
+    if (claim.bind) this.#meet(claim);
+    else if (own.deadlineMs === 0) own.deadlineMs = this.#leaseEnd(claim, key.key);
   }
 
   #grantReply({ all, keys }: Pick<TwinWaiter, "all" | "keys">, holders: TwinHolder[]): Expected {
@@ -331,13 +374,14 @@ export class LockMachineTwin {
     if (this.#scripted && (bind || operation.async)) return REFUSED;
     if (ttlMs === 0 && !bind) return REFUSED;
     if (mode === "permits" && permits > limit) return REFUSED;
-    if (this.#isTooLong(operation, name)) return REFUSED;
     const key = this.#store.find(db, name);
     const own = key?.holders.find((holder) => holder.owner === owner);
+    const isOwn = own !== undefined && key?.mode === mode;
+    if (!isOwn && this.#isTooLong(operation, name)) return REFUSED;
     const modes = [key?.mode, ...this.#store.queue(db, name).map(({ claim }) => claim.mode)];
     const present = modes.filter((one) => one !== undefined);
     if (present.some((one) => (one === "permits") !== (mode === "permits"))) return WRONG_TYPE;
-    if (mode === "permits") {
+    if (mode === "permits" && !isOwn) {
       const known = this.#store.limitOf(db, name);
       if (known !== 0 && known !== limit) return { kind: "refusal", code: "LIMITDIFFERS" };
     }
@@ -396,16 +440,23 @@ export class LockMachineTwin {
     if (ttlMs === 0 && !bind) return REFUSED;
     const held: TwinHolder[] = [];
     for (const name of keys) {
-      if (this.#isTooLong(operation, name)) return REFUSED;
       const key = this.#store.find(db, name);
+      const own = key?.holders.find((holder) => holder.owner === owner);
+      if (own !== undefined && key?.mode === mode) {
+        held.push(own);
+        continue;
+      }
+      if (this.#isTooLong(operation, name)) return REFUSED;
       const modes = [key?.mode, ...this.#store.queue(db, name).map(({ claim }) => claim.mode)];
       if (modes.includes("permits")) return WRONG_TYPE;
-      const own = key?.holders.find((holder) => holder.owner === owner);
-      if (own !== undefined && key?.mode === mode) held.push(own);
     }
     if (held.length === keys.length) {
-      for (const holder of held) holder.request = 0;
-      return this.#grantReply({ all: true, keys }, held);
+      const told = keys.map((name, index) => {
+        const [key, own] = [this.#store.find(db, name), held[index]];
+        if (key === undefined || own === undefined) throw new Error("it is held");
+        return this.#again(operation, key, own);
+      });
+      return this.#grantReply({ all: true, keys }, told);
     }
     return this.#claim({ claim: operation, keys, all: true, provisional });
   }
@@ -582,6 +633,8 @@ export class LockMachineTwin {
     if (reader !== null && wanted === "" && (holder.deadlineMs !== 0 || reader.bound)) {
       reader.deadlineMs = holder.deadlineMs;
     }
+    if (holder.ticket !== 0) this.#store.endTicket(holder.ticket, "claimed");
+    holder.ticket = 0;
     this.#store.tell("renewed", key, holder);
     return [token(holder), this.#remaining(holder)];
   }

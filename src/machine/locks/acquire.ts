@@ -14,6 +14,7 @@ import {
   limitDiffers,
   modeDiffers,
   modeOfSeveralHolds,
+  PERMITS_ABOVE_LIMIT,
   permitsDiffer,
   queueFull,
   tooManyHolders,
@@ -32,7 +33,7 @@ import {
   isTooLong,
   limitOf,
 } from "./grant.ts";
-import type { LockAcquireAllOperation, LockAcquireOperation } from "./lock-operation.ts";
+import type { LockAcquireAllOperation, LockAcquireOperation, LockMode } from "./lock-operation.ts";
 import type { Lock, Terms, Waiter } from "./lock-records.ts";
 import { locksOf } from "./lock-table.ts";
 import { dismiss } from "./waiting.ts";
@@ -42,8 +43,6 @@ export const QUEUED = status("QUEUED");
 
 const NO_LEASE = errorReply("ERR a lease of 0 ms goes with BIND alone");
 
-const PERMITS_ABOVE_LIMIT = errorReply("ERR more permits than the limit of the lock");
-
 type Asked = LockAcquireOperation | LockAcquireAllOperation;
 
 /** LOCK.ACQUIRE. */
@@ -51,12 +50,12 @@ export function acquire(keyspace: Keyspace, operation: LockAcquireOperation): Re
   const { db, key, owner, mode, permits } = operation;
   const item = keyspace.lookup(db, key);
   const lock = keyspace.locks.find(db, key);
-  const refusal = refusalOf(lock, operation, item !== null);
-  if (refusal !== null) return refusal;
   const own = grantOf(item, lock, owner);
+  const held = item === null ? null : (lock?.mode ?? "exclusive");
+  const refusal = refusalOf(lock, operation, { held, isOwn: own !== null && held === mode });
+  if (refusal !== null) return refusal;
   if (own !== null) {
     const { holder } = own;
-    const held = lock?.mode ?? "exclusive";
     const terms = { ...operation, provisional: false, all: false };
     if (held === mode) {
       if (mode === "permits" && holder !== null && holder.permits !== permits) {
@@ -65,8 +64,9 @@ export function acquire(keyspace: Keyspace, operation: LockAcquireOperation): Re
       if (operation.reentrant && (holder?.holds ?? 1) >= LOCK_HOLDS_MAX) {
         return tooManyHolds(LOCK_HOLDS_MAX);
       }
-      const growth = heldBytes(operation, operation.reentrant && holder === null);
-      const full = keyspace.growthRefusal(growth);
+      const full = keyspace.growthRefusal(
+        heldBytes(operation, holder === null) + takenOverBytes(keyspace, holder, terms),
+      );
       return full ?? answerHeld(keyspace, operation, holdAgain(keyspace, own, terms));
     }
     if (holder !== null && holder.holds !== 1) return modeOfSeveralHolds(holder.holds);
@@ -86,10 +86,12 @@ export function acquireAll(keyspace: Keyspace, operation: LockAcquireAllOperatio
   for (const key of keys) {
     const item = keyspace.lookup(db, key);
     const lock = keyspace.locks.find(db, key);
-    const refusal = refusalOf(lock, operation, item !== null);
-    if (refusal !== null) return refusal;
     const own = grantOf(item, lock, owner);
-    if (own === null || (lock?.mode ?? "exclusive") !== mode) continue;
+    const present = item === null ? null : (lock?.mode ?? "exclusive");
+    const isOwn = own !== null && present === mode;
+    const refusal = refusalOf(lock, operation, { held: present, isOwn });
+    if (refusal !== null) return refusal;
+    if (own === null || present !== mode) continue;
     if (mode === "permits" && own.holder !== null && own.holder.permits !== permits) {
       return permitsDiffer(own.holder.permits, permits);
     }
@@ -99,18 +101,42 @@ export function acquireAll(keyspace: Keyspace, operation: LockAcquireAllOperatio
     held.push(own);
   }
   if (held.length < keys.length) return claim(keyspace, operation, keys);
-  for (const { holder } of held) if (holder !== null) keyspace.locks.disown(holder);
-  return grantsReply(keyspace, held);
+  const terms = termsOf(operation);
+  let growth = 0;
+  for (const { holder } of held) growth += takenOverBytes(keyspace, holder, terms);
+  const full = keyspace.growthRefusal(growth);
+  if (full !== null) return full;
+  return grantsReply(
+    keyspace,
+    held.map((grant) => holdAgain(keyspace, grant, terms)),
+  );
 }
 
-/** Why a claim does not go with a lock at all, whoever holds it. */
-function refusalOf(lock: Lock | null, asked: Asked, isHeld: boolean): ErrorReply | null {
+/** The most that it adds if a grant is from now on that of the connection that asks. */
+function takenOverBytes(
+  { locks }: Keyspace,
+  holder: Grant["holder"],
+  terms: Parameters<typeof holdAgain>[2],
+): number {
+  const isNoted = holder === null && (terms.bind || terms.reentrant);
+  return isNoted || holder?.session !== terms.session ? locks.grantBytes(terms) : 0;
+}
+
+/**
+ * Why a claim does not go with a lock at all, whoever holds it. What its own holder asks for again was
+ * granted by the options of then.
+ */
+function refusalOf(
+  lock: Lock | null,
+  asked: Asked,
+  { held, isOwn }: { readonly held: LockMode | null; readonly isOwn: boolean },
+): ErrorReply | null {
   const { mode, permits, limit, ttlMs, bind } = asked;
   if (ttlMs === 0 && !bind) return NO_LEASE;
   if (mode === "permits" && permits > limit) return PERMITS_ABOVE_LIMIT;
+  if (isOwn) return null;
   if (isTooLong(lock, ttlMs)) return leaseTooLong(ttlMs, lock?.options.maxTtlMs ?? 0);
   const counts = mode === "permits";
-  const held = isHeld ? (lock?.mode ?? "exclusive") : null;
   if (held !== null && (held === "permits") !== counts) return modeDiffers(held, mode);
   const waits = lock?.queue?.first()?.mode ?? null;
   if (waits !== null && (waits === "permits") !== counts) return modeDiffers(waits, mode);

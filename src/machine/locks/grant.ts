@@ -39,8 +39,14 @@ function crowdHolder({ holder }: Grant): Holder | null {
 
 /** The fencing token of a grant. */
 export function tokenOf(grant: Grant): string {
-  const { tokenEpoch, tokenCounter } = crowdHolder(grant) ?? grant.item;
+  const { tokenEpoch, tokenCounter } = tokenPartsOf(grant);
   return formatToken(tokenEpoch, tokenCounter);
+}
+
+/** The two parts of a grant's token. */
+export function tokenPartsOf(grant: Grant): Pick<Holder, "tokenEpoch" | "tokenCounter"> {
+  const { tokenEpoch, tokenCounter } = crowdHolder(grant) ?? grant.item;
+  return { tokenEpoch, tokenCounter };
 }
 
 /** The group time through which a grant's lease goes; 0 for none. */
@@ -195,21 +201,59 @@ function join(
   return { key: at.key, item, holder };
 }
 
-/** The same owner asks for what it has. */
-export function holdAgain(keyspace: Keyspace, grant: Grant, terms: Terms): Grant {
+/**
+ * The same owner asks for what it has, and is told so: it may rely on that, whatever becomes of the
+ * ticket, the request or the connection by which it came to it.
+ */
+export function holdAgain(keyspace: Keyspace, told: Grant, terms: Terms): Grant {
   const { locks } = keyspace;
-  if (grant.holder !== null) locks.disown(grant.holder);
-  if (!terms.reentrant || crowdHolder(grant) !== null) return grant;
+  if (told.holder !== null) {
+    locks.disown(told.holder);
+    claimTicket(keyspace, told.holder);
+  }
+  const grant = takeOver(keyspace, told, terms);
+  if (!terms.reentrant) return grant;
   const lock = locks.lockFor(grant.item.db, grant.key);
   const holder = grant.holder ?? describeOwner(keyspace, grant.item);
   locks.changeHolder(holder);
   holder.holds += 1;
-  const { deadlineMs } = grant.item;
+  const counted = { ...grant, holder };
+  const deadlineMs = deadlineOfGrant(counted);
   const wanted = leaseEnd(keyspace, lock, terms.ttlMs);
   if (deadlineMs !== 0 && (wanted === 0 || wanted > deadlineMs)) {
-    keyspace.extend(grant.item, wanted);
+    setGrantLease(keyspace, counted, wanted);
   }
-  return { ...grant, holder };
+  return counted;
+}
+
+/** The ticket of a grant that its owner knows of by now needs no claim, and takes nothing back. */
+export function claimTicket({ locks }: Keyspace, holder: Holder): void {
+  const { ticket } = holder;
+  if (ticket === null) return;
+  locks.changeHolder(holder);
+  holder.ticket = null;
+  locks.endTicket(ticket, "claimed");
+}
+
+/**
+ * How a grant lives on is for the last who asked to say: one with BIND ends with the connection that
+ * asked last, one without does not end with another connection than that.
+ */
+function takeOver(keyspace: Keyspace, grant: Grant, terms: Terms): Grant {
+  const { locks } = keyspace;
+  const { session, bind } = terms;
+  const isBound = grant.holder?.bind === true;
+  // Scripts ask in nobody's name; what is provisional belongs to the request that it is a part of.
+  if (session === "" || grant.holder?.provisional === true || (!bind && !isBound)) return grant;
+  if (isBound && grant.holder.session === session) return grant;
+  const holder = grant.holder ?? describeOwner(keyspace, grant.item);
+  const next = { ...grant, holder };
+  locks.handOver(holder, terms);
+  if (!bind && deadlineOfGrant(next) === 0) {
+    const lock = locks.lockFor(grant.item.db, grant.key);
+    setGrantLease(keyspace, next, leaseEnd(keyspace, lock, terms.ttlMs));
+  }
+  return next;
 }
 
 /** Makes room to note more of an owner by SET, of which nothing is known. */

@@ -5,7 +5,15 @@ import { LOCK_RECORD_OVERHEAD_BYTES } from "../../base/limits.ts";
 import { leaseTooLong } from "../errors.ts";
 import type { Keyspace } from "../keyspace/keyspace.ts";
 import type { Grant } from "./grant.ts";
-import { grantOf, isTooLong, leaseEnd, remainingOf, setGrantLease, tokenOf } from "./grant.ts";
+import {
+  claimTicket,
+  grantOf,
+  isTooLong,
+  leaseEnd,
+  remainingOf,
+  setGrantLease,
+  tokenOf,
+} from "./grant.ts";
 import type {
   LockBreakOperation,
   LockConfirmOperation,
@@ -80,7 +88,10 @@ export function renew(keyspace: Keyspace, operation: LockRenewOperation): Reply 
     keyspace.locks.setLease(reader, deadlineMs);
   }
   if (holder === null) keyspace.locks.tellItem("renewed", item, "");
-  else keyspace.locks.tellHolder("renewed", holder);
+  else {
+    claimTicket(keyspace, holder);
+    keyspace.locks.tellHolder("renewed", holder);
+  }
   return [tokenOf(grant), remainingOf(keyspace, grant)];
 }
 

@@ -3,15 +3,19 @@
  *      are granted in their order until the next one does not fit [L2].
  * [L3] A waiter whose wait is over is never granted.
  */
+import { assert } from "../../base/assert.ts";
+import { PERMITS_ABOVE_LIMIT } from "../errors.ts";
 import type { Keyspace } from "../keyspace/keyspace.ts";
 import {
-  describeOwner,
   fits,
   grantedKeys,
+  grantOf,
   grantReply,
   grantsReply,
   hold,
   limitOf,
+  tokenOf,
+  tokenPartsOf,
 } from "./grant.ts";
 import type { Lock, Waiter } from "./lock-records.ts";
 import { locksOf } from "./lock-table.ts";
@@ -37,6 +41,7 @@ function settleOne(keyspace: Keyspace, lock: Lock): void {
     const waiter = lock.queue?.first() ?? null;
     if (waiter === null) return;
     if (locks.isOver(waiter)) dismiss(keyspace, waiter, null, stateOfEnd(keyspace, waiter));
+    else if (isTooMany(waiter)) dismiss(keyspace, waiter, PERMITS_ABOVE_LIMIT, "cancelled");
     else if (hasTurn(keyspace, waiter)) grant(keyspace, waiter);
     else return;
   }
@@ -44,6 +49,18 @@ function settleOne(keyspace: Keyspace, lock: Lock): void {
 
 function stateOfEnd({ nowMs }: Keyspace, { deadlineMs }: Waiter): "timed-out" | "cancelled" {
   return nowMs > deadlineMs ? "timed-out" : "cancelled";
+}
+
+/** The limit has come down since: it would never have its turn, nor would those behind it. */
+function isTooMany({ mode, permits, others, lock }: Waiter): boolean {
+  const limit = limitOf(lock);
+  return mode === "permits" && others === null && limit !== 0 && permits > limit;
+}
+
+/** The token of what the owner has already, or nothing. */
+function heldToken(keyspace: Keyspace, { lock, owner }: Waiter): string {
+  const grant = grantOf(keyspace.lookup(lock.db, lock.key), lock, owner);
+  return grant === null ? "" : tokenOf(grant);
 }
 
 function hasTurn(keyspace: Keyspace, waiter: Waiter): boolean {
@@ -76,19 +93,21 @@ function grant(keyspace: Keyspace, waiter: Waiter): void {
   }
   if (waiter.bind || waiter.provisional) locks.meet(waiter);
   locks.leave(waiter);
+  const had = async ? heldToken(keyspace, waiter) : "";
   const grants = keys.map(({ db, key }) => hold(keyspace, db, key, waiter));
   const [first] = grants;
   if (first === undefined) return;
   if (async) {
-    const { item } = first;
-    const holder = first.holder ?? describeOwner(keyspace, item);
-    const { tokenEpoch, tokenCounter } = holder.tokenCounter === 0 ? item : holder;
     const { db, key } = waiter.lock;
-    if (holder.ticket !== null) locks.endTicket(holder.ticket, "claimed");
-    holder.ticket = locks.addTicket(
-      { ticket: waiter.row, state: "granted", db, key, owner, tokenEpoch, tokenCounter },
-      keyspace.nowMs + claimMs,
-    );
+    const part = { ticket: waiter.row, db, key, owner, ...tokenPartsOf(first) };
+    if (had === tokenOf(first)) {
+      // Nothing is left to be claimed or to be given back.
+      locks.addEndedTicket({ ...part, state: "claimed" });
+    } else {
+      const { holder } = first;
+      assert(holder !== null, "a grant of LOCK.ACQUIRE has a holder");
+      holder.ticket = locks.addTicket({ ...part, state: "granted" }, keyspace.nowMs + claimMs);
+    }
   }
   const reply =
     waiter.others === null ? grantReply(keyspace, first) : grantsReply(keyspace, grants);

@@ -45,8 +45,8 @@ export interface ModelHolder {
   deadlineMs: Millis;
   delayMs: Millis;
   session: string;
-  readonly node: number;
-  readonly boot: number;
+  node: number;
+  boot: number;
   request: number;
   /** Ends with its session; and what that becomes when a provisional grant is confirmed. */
   bound: boolean;
@@ -375,18 +375,37 @@ export class LockModel {
 
   #settle(): void {
     for (;;) {
+      const never = this.waiters.find((one) => this.#isTooMany(one));
+      if (never !== undefined) {
+        this.#dismiss(never);
+        continue;
+      }
       const waiter = this.waiters.find((one) => this.#hasTurn(one));
       if (waiter === undefined) return;
       this.#leave(waiter);
       for (const key of waiter.keys) {
+        const had = this.#own(key, waiter.claim.owner);
         const holder = this.#grant(key, waiter.claim, waiter.provisional);
         if (waiter.ticket === null) continue;
+        if (holder === had) {
+          // It held the lock before its turn came: nothing is left to be claimed.
+          this.#claimed.set(waiter.ticket, "over");
+          continue;
+        }
         holder.ticket = waiter.ticket;
         holder.claimUntilMs = this.nowMs + waiter.claimMs;
         this.#claimed.set(waiter.ticket, "granted");
       }
       this.outcomes.push({ waiter, granted: true });
     }
+  }
+
+  /** First in line for more permits than there are by now: nobody behind it would ever have a turn. */
+  #isTooMany(waiter: ModelWaiter): boolean {
+    const [key = ""] = waiter.keys;
+    const { mode, permits } = waiter.claim;
+    const limit = this.#limit(key);
+    return mode === "permits" && limit !== 0 && permits > limit && this.queue(key)[0] === waiter;
   }
 
   #hasTurn(waiter: ModelWaiter): boolean {
@@ -441,15 +460,38 @@ export class LockModel {
     return holder;
   }
 
-  /** An owner is answered with what it has. */
-  #again(own: ModelHolder, { reentrant, ttlMs }: Claim): ModelHolder {
+  /** An owner is answered with what it has: no request, ticket or connection takes that back. */
+  #again(own: ModelHolder, claim: Claim): ModelHolder {
+    const { reentrant, ttlMs } = claim;
     own.request = NO_REQUEST;
-    if (!reentrant || own.mode !== "exclusive") return own;
+    this.#claimTicket(own);
+    this.#takeOver(own, claim);
+    if (!reentrant) return own;
     own.holds += 1;
     const deadlineMs = this.#leaseEnd(ttlMs);
     const isEndless = deadlineMs === 0 || own.deadlineMs === 0;
     own.deadlineMs = isEndless ? 0 : Math.max(own.deadlineMs, deadlineMs);
     return own;
+  }
+
+  #claimTicket(own: ModelHolder): void {
+    if (own.ticket !== 0) this.#claimed.set(own.ticket, "over");
+    own.ticket = 0;
+    own.claimUntilMs = 0;
+  }
+
+  /** With BIND it ends with the connection that asked last, without it with no other than that. */
+  #takeOver(own: ModelHolder, claim: Claim): void {
+    if (claim.session === "" || own.provisional) return;
+    const isSame = own.session === claim.session;
+    if (claim.bind ? own.bound && isSame : !own.bound || isSame) return;
+    own.session = claim.session;
+    own.node = claim.node;
+    own.boot = claim.boot;
+    own.bound = claim.bind;
+    own.boundForGood = claim.bind;
+    if (claim.bind) this.#meet(claim);
+    else if (own.deadlineMs === 0) own.deadlineMs = this.#leaseEnd(claim.ttlMs);
   }
 
   // ── operations ──────────────────────────────────────────────────────────────────────────────
@@ -485,7 +527,8 @@ export class LockModel {
     const present = this.holders.get(key)?.[0]?.mode ?? this.queue(key)[0]?.claim.mode;
     if (present !== undefined && (present === "permits") !== (mode === "permits")) return REFUSAL;
     const known = this.#limit(key);
-    if (mode === "permits" && known !== 0 && known !== limit) return REFUSAL;
+    const isOwn = own?.mode === mode;
+    if (mode === "permits" && !isOwn && known !== 0 && known !== limit) return REFUSAL;
     if (own !== undefined) {
       if (own.mode === mode) {
         if (own.permits !== permits) return REFUSAL;
@@ -521,7 +564,7 @@ export class LockModel {
     }
     const own = keys.map((key) => this.#own(key, owner));
     if (own.every((one) => one?.mode === mode)) {
-      for (const one of own) if (one !== undefined) one.request = NO_REQUEST;
+      for (const one of own) if (one !== undefined) this.#again(one, operation);
       return GRANT;
     }
     return this.#claim(operation, keys);
@@ -625,6 +668,7 @@ export class LockModel {
     const own = this.#ownBy(key, owner, token);
     if (own === undefined) return NIL;
     if (ttlMs === 0 && !own.bound) return REFUSAL;
+    this.#claimTicket(own);
     own.deadlineMs = this.#leaseEnd(ttlMs);
     const reader = this.#readerOf(own);
     // Who names no token may know of either right.
