@@ -4,6 +4,7 @@ import type { Redis } from "ioredis";
 import {
   fail,
   LEASE_MS,
+  never,
   RETRY_JITTER_MS,
   RETRY_MS,
   type LockClient,
@@ -20,8 +21,9 @@ interface Redlock {
 interface Library {
   readonly default: new (
     clients: readonly Redis[],
-    settings: { retryCount: number; retryDelay: number; retryJitter: number },
+    settings: { retryDelay: number; retryJitter: number },
   ) => Redlock;
+  readonly ExecutionError: new (message: string) => Error;
   readonly ResourceLockedError: new (message: string) => Error;
 }
 
@@ -47,8 +49,12 @@ class RedlockConnection implements LockConnection {
 
   constructor(clients: readonly Redis[], disturbed: boolean) {
     this.#clients = clients;
-    const settings = { retryCount: -1, retryDelay: RETRY_MS, retryJitter: RETRY_JITTER_MS };
-    this.#redlock = new library.default(clients, settings);
+    // The library's own number of attempts: only when it gives up does it give back the votes of some
+    // servers, and with attempts without end two who have two votes each wait for their leases to end.
+    this.#redlock = new library.default(clients, {
+      retryDelay: RETRY_MS,
+      retryJitter: RETRY_JITTER_MS,
+    });
     // Told for every vote against, which is no failure where others want the lock.
     this.#redlock.on("error", (error) => {
       const refused = error instanceof library.ResourceLockedError;
@@ -56,11 +62,19 @@ class RedlockConnection implements LockConnection {
     });
   }
 
-  async acquire(key: string): Promise<Release> {
-    const lock = await this.#redlock.acquire([key], LEASE_MS);
-    return async () => {
-      await lock.release();
-    };
+  async acquire(key: string, stopped = never): Promise<Release | null> {
+    while (!stopped()) {
+      try {
+        const lock = await this.#redlock.acquire([key], LEASE_MS);
+        return async () => {
+          await lock.release();
+        };
+      } catch (thrown) {
+        // Somebody has the lock; what else goes wrong is told as an event of its own.
+        if (!(thrown instanceof library.ExecutionError)) throw thrown;
+      }
+    }
+    return null;
   }
 
   async close(): Promise<void> {
