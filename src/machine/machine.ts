@@ -169,7 +169,7 @@ export class Machine {
 
   /** How many requests wait for a lock. */
   get waiterCount(): number {
-    return this.#keyspace.locks.waiters.size;
+    return this.#keyspace.locks.waiters.rows.size;
   }
 
   /** Who is in front at the locks that others wait for, see `wait-parties.ts`. */
@@ -184,12 +184,12 @@ export class Machine {
 
   /** To how many sessions something here belongs. */
   get sessionCount(): number {
-    return this.#keyspace.locks.sessions.size;
+    return this.#keyspace.locks.sessions.rows.size;
   }
 
   /** How many tickets are granted or kept; those that are pending count as waiters. */
   get ticketCount(): number {
-    return this.#keyspace.locks.tickets.size;
+    return this.#keyspace.locks.tickets.byNumber.size;
   }
 
   /** How many answers of forwarded operations are kept. */
@@ -230,7 +230,7 @@ export class Machine {
     this.#nowMs = entry.nowMs;
     if (entry.proposal !== null) this.#lastProposal = entry.proposal;
     this.#keyspace.begin(entry, false);
-    this.#keyspace.locks.slot = slot;
+    this.#keyspace.locks.news.slot = slot;
     endDue(this.#keyspace, this.#expiredPerEntryMax);
     settle(this.#keyspace);
     const { operations, origins } = entry;
@@ -294,30 +294,30 @@ export class Machine {
 
   /** Whether {@link takeEvents} has anything to tell; not part of the state. */
   get wantsEvents(): boolean {
-    return this.#keyspace.locks.wantsEvents;
+    return this.#keyspace.locks.news.wantsEvents;
   }
 
   set wantsEvents(wants: boolean) {
-    this.#keyspace.locks.wantsEvents = wants;
+    this.#keyspace.locks.news.wantsEvents = wants;
   }
 
   /** Who is told of changed locks, see {@link LockChangeListener}; not part of the state. */
   get onLockChanged(): LockChangeListener | null {
-    return this.#keyspace.locks.onChanged;
+    return this.#keyspace.locks.news.onChanged;
   }
 
   set onLockChanged(listener: LockChangeListener | null) {
-    this.#keyspace.locks.onChanged = listener;
+    this.#keyspace.locks.news.onChanged = listener;
   }
 
   /** What has become of waiting requests since this was last called. To be called after each entry. */
   takeOutcomes(): readonly LockOutcome[] {
-    return this.#keyspace.locks.takeOutcomes();
+    return this.#keyspace.locks.news.takeOutcomes();
   }
 
   /** What has happened to locks since this was last called, if {@link wantsEvents}. */
   takeEvents(): readonly LockEvent[] {
-    return this.#keyspace.locks.takeEvents();
+    return this.#keyspace.locks.news.takeEvents();
   }
 
   /** What scripts of the last entry have published: for the subscribers of this node alone. */
@@ -339,7 +339,7 @@ export class Machine {
   /** The sessions to which something here belongs. */
   sessionViews(): Iterable<SessionView> {
     const views: SessionView[] = [];
-    this.#keyspace.locks.sessions.visitAfter(0, ({ session, node, boot, deadlineMs }) => {
+    this.#keyspace.locks.sessions.rows.visitAfter(0, ({ session, node, boot, deadlineMs }) => {
       views.push({ session, node, boot, endsMs: deadlineMs });
       return true;
     });
@@ -388,7 +388,7 @@ export class Machine {
   dirtyRows(): number {
     return (
       this.#keyspace.dirtySize +
-      this.#keyspace.locks.dirtySize +
+      this.#keyspace.locks.ledger.dirtySize +
       this.#scripts.dirtySize +
       this.#replyWindows.dirtySize +
       this.#rows.removedSize +
@@ -411,7 +411,7 @@ export class Machine {
     const changed: StateRow[] = this.#keyspace.takeChanged(leftoversMax);
     for (const script of this.#scripts.takeChanged()) changed.push(script);
     for (const window of this.#replyWindows.takeChanged()) changed.push(window);
-    for (const record of this.#keyspace.locks.takeDirty()) {
+    for (const record of this.#keyspace.locks.ledger.takeDirty()) {
       const mark = markOfRecord(record);
       this.#rows.store(record.storedMark, mark);
       record.storedMark = mark;

@@ -302,7 +302,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     title: "a request that is withdrawn keeps its place",
     file: "machine/locks/release.ts",
-    find: "    keyspace.locks.leave(waiter);\n    return 1;",
+    find: "    keyspace.locks.waiters.leave(waiter);\n    return 1;",
     replace: "    return 1;",
     flags: ["--lock-clients=12"],
   },
@@ -329,7 +329,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     title: "LOCK.ACQUIREALL leaves keys behind when its coordinator dies",
-    file: "machine/locks/lock-table.ts",
+    file: "machine/locks/holder-table.ts",
     find: "if (holder.bound) this.bind(holder);",
     replace: "if (holder.bind) this.bind(holder);",
     runs: 200,

@@ -8,7 +8,7 @@ import type {
   TimeToLiveOperation,
 } from "../operation.ts";
 import { WRONG_TYPE } from "../errors.ts";
-import { inOrder, isCrowd, lockOf } from "../locks/lock-table.ts";
+import { inOrder, isCrowd, lockOf } from "../locks/lock-facts.ts";
 import type { Item } from "./item.ts";
 import type { Keyspace } from "./keyspace.ts";
 

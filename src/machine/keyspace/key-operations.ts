@@ -2,7 +2,7 @@
 import type { Reply } from "../../base/reply.ts";
 import { OK, status } from "../../base/reply.ts";
 import { NO_SUCH_KEY, SAME_OBJECT, WRONG_TYPE } from "../errors.ts";
-import { isCrowd } from "../locks/lock-table.ts";
+import { isCrowd } from "../locks/lock-facts.ts";
 import type {
   ConditionalDeleteOperation,
   CopyOperation,

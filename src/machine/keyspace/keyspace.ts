@@ -18,8 +18,9 @@ import { KEY_TOO_LONG, STATE_TOO_LARGE, TOO_MANY_KEYS, VALUE_TOO_LONG } from "..
 import type { RowLedger } from "../row-ledger.ts";
 import { markOf, NOT_STORED } from "../row-ledger.ts";
 import { digestRow, markOfRecord, toHolderRow } from "../locks/lock-rows.ts";
-import type { Ending, LockHost } from "../locks/lock-table.ts";
-import { lockOf, LockTable } from "../locks/lock-table.ts";
+import type { Ending, LockHost } from "../locks/lock-host.ts";
+import { lockOf } from "../locks/lock-facts.ts";
+import { LockTable } from "../locks/lock-table.ts";
 import { Holder } from "../locks/lock-records.ts";
 import type { HolderRow, MachineMeta, StringRow } from "../state.ts";
 import { bytesOf } from "../state-bytes.ts";
@@ -128,7 +129,7 @@ export class Keyspace implements LockHost {
   isGone(item: Item): boolean {
     if (this.#reading || !isDue(item, this.nowMs)) return false;
     const lock = lockOf(item);
-    return lock === null || this.locks.readerOf(lock) === null;
+    return lock === null || this.locks.holders.readerOf(lock) === null;
   }
 
   /**
@@ -176,14 +177,14 @@ export class Keyspace implements LockHost {
 
   /** The bytes of all keys of the group, as the bound counts them [K5]. */
   get stateBytes(): number {
-    let bytes = this.locks.bytes;
+    let bytes = this.locks.ledger.bytes;
     for (const database of this.#databases) bytes += database.bytes;
     return bytes;
   }
 
   /** Makes a key present, which grants it: a new token. The key must be absent. */
   create(db: number, key: string, value: string, deadlineMs: Millis): void {
-    this.locks.tellItem("acquired", this.createItem(db, key, value, deadlineMs), "");
+    this.locks.news.tellItem("acquired", this.createItem(db, key, value, deadlineMs), "");
   }
 
   /** {@link create} for who tells of it. */
@@ -212,13 +213,13 @@ export class Keyspace implements LockHost {
     const isShared = lock !== null && lock.mode !== "exclusive";
     if (!regrant && !isShared && item.value === value) {
       this.extend(item, deadlineMs);
-      this.locks.tellItem("renewed", item, lock?.extras?.session ?? "");
+      this.locks.news.tellItem("renewed", item, lock?.extras?.session ?? "");
       return;
     }
-    if (lock === null) this.locks.tellItem("broken", item, "");
+    if (lock === null) this.locks.news.tellItem("broken", item, "");
     else this.locks.overwritten(item, lock);
     this.retake(item, value, deadlineMs);
-    this.locks.tellItem("acquired", item, "");
+    this.locks.news.tellItem("acquired", item, "");
   }
 
   /** Sets the deadline of a key, whose owner stays. */
@@ -258,7 +259,7 @@ export class Keyspace implements LockHost {
   remove(item: Item, ending: Ending = "released", reason = ""): void {
     assert(!this.#reading, "a read changes nothing [K2]");
     const lock = lockOf(item);
-    if (lock === null) this.locks.tellItem(ending, item, "", reason);
+    if (lock === null) this.locks.news.tellItem(ending, item, "", reason);
     else this.locks.removing(item, lock, ending, reason);
     this.database(item.db).remove(item);
     if (item.storedMark !== NOT_STORED) this.#rows.remove(item.row, item.storedMark);
@@ -303,7 +304,7 @@ export class Keyspace implements LockHost {
   /** The earliest deadline, or null. The key is due once group time is *later* than this. */
   nextDeadlineMs(): Millis | null {
     const item = this.firstToExpire();
-    const record = this.locks.heap.peek();
+    const record = this.locks.ledger.heap.peek();
     if (item === null) return record === null ? null : record.deadlineMs;
     return record === null ? item.deadlineMs : Math.min(item.deadlineMs, record.deadlineMs);
   }
@@ -318,7 +319,7 @@ export class Keyspace implements LockHost {
       nextRow: this.#rows.next,
       tokenCounter: this.#tokenCounter,
       expired: this.expired,
-      events: this.locks.eventCount,
+      events: this.locks.news.eventCount,
     };
   }
 
@@ -343,7 +344,7 @@ export class Keyspace implements LockHost {
     this.#rows.next = journal.nextRow;
     this.#tokenCounter = journal.tokenCounter;
     this.expired = journal.expired;
-    this.locks.cutEvents(journal.events);
+    this.locks.news.cutEvents(journal.events);
   }
 
   // --- checkpoints ---

@@ -3,7 +3,7 @@
  * restart ignores them; they are cleared away in portions, since one transaction that removes a
  * million rows would stall every group of the node.
  */
-import { lockOf } from "../locks/lock-table.ts";
+import { lockOf } from "../locks/lock-facts.ts";
 import type { RowLedger } from "../row-ledger.ts";
 import { NOT_STORED } from "../row-ledger.ts";
 import type { Item } from "./item.ts";

@@ -3,7 +3,7 @@ import { DATABASES } from "../../base/limits.ts";
 import type { Reply } from "../../base/reply.ts";
 import { OK } from "../../base/reply.ts";
 import type { DatabaseOperation, FlushOperation, ScanOperation } from "../operation.ts";
-import { isCrowd } from "../locks/lock-table.ts";
+import { isCrowd } from "../locks/lock-facts.ts";
 import { matchesGlob } from "./glob.ts";
 import type { Keyspace } from "./keyspace.ts";
 

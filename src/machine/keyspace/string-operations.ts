@@ -2,7 +2,7 @@
 import type { ErrorReply, Reply } from "../../base/reply.ts";
 import { OK } from "../../base/reply.ts";
 import { INCREMENT_OVERFLOW, NOT_AN_INTEGER, WRONG_TYPE } from "../errors.ts";
-import { isCrowd } from "../locks/lock-table.ts";
+import { isCrowd } from "../locks/lock-facts.ts";
 import type {
   AppendOperation,
   GetExpireOperation,

@@ -35,7 +35,7 @@ import {
 } from "./grant.ts";
 import type { LockAcquireAllOperation, LockAcquireOperation, LockMode } from "./lock-operation.ts";
 import type { Lock, Terms, Waiter } from "./lock-records.ts";
-import { locksOf } from "./lock-table.ts";
+import { locksOf } from "./lock-facts.ts";
 import { dismiss } from "./waiting.ts";
 
 /** The request waits; its answer comes as an outcome. */
@@ -71,7 +71,7 @@ export function acquire(keyspace: Keyspace, operation: LockAcquireOperation): Re
     }
     if (holder !== null && holder.holds !== 1) return modeOfSeveralHolds(holder.holds);
     if (mode === "shared") {
-      const growth = heldBytes(operation, true) + keyspace.locks.grantBytes(terms);
+      const growth = heldBytes(operation, true) + keyspace.locks.holders.grantBytes(terms);
       const full = keyspace.growthRefusal(growth);
       return full ?? answerHeld(keyspace, operation, downgrade(keyspace, own, terms));
     }
@@ -119,7 +119,7 @@ function takenOverBytes(
   terms: Parameters<typeof holdAgain>[2],
 ): number {
   const isNoted = holder === null && (terms.bind || terms.reentrant);
-  return isNoted || holder?.session !== terms.session ? locks.grantBytes(terms) : 0;
+  return isNoted || holder?.session !== terms.session ? locks.holders.grantBytes(terms) : 0;
 }
 
 /**
@@ -154,8 +154,8 @@ function heldBytes({ key, owner, async }: LockAcquireOperation, isNoted: boolean
 function answerHeld(keyspace: Keyspace, operation: LockAcquireOperation, grant: Grant): Reply {
   if (!operation.async) return grantReply(keyspace, grant);
   // Nothing is left to be claimed or to be given back.
-  const ticket = keyspace.locks.takeNumber();
-  keyspace.locks.addEndedTicket({ ...ticketPart(operation, grant, ticket), state: "claimed" });
+  const ticket = keyspace.locks.ledger.takeNumber();
+  keyspace.locks.tickets.addEnded({ ...ticketPart(operation, grant, ticket), state: "claimed" });
   return ticket;
 }
 
@@ -225,7 +225,7 @@ function grantRefusal(
   keys: readonly string[],
 ): ErrorReply | null {
   const valueLength = asked.mode === "exclusive" ? asked.owner.length : 0;
-  const holderBytes = keyspace.locks.grantBytes(asked);
+  const holderBytes = keyspace.locks.holders.grantBytes(asked);
   const isAsync = asked.kind === "lock-acquire" && asked.async;
   let promised = isAsync ? heldBytes(asked, false) : 0;
   for (const key of keys) {
@@ -250,7 +250,7 @@ function grantNow(keyspace: Keyspace, asked: Asked & Terms, keys: readonly strin
   const { locks } = keyspace;
   const { db } = asked;
   noteLimit(keyspace, asked, keys);
-  if (asked.bind || asked.provisional) locks.meet(asked);
+  if (asked.bind || asked.provisional) locks.sessions.meet(asked);
   if (asked.kind === "lock-acquire-all") {
     return grantsReply(
       keyspace,
@@ -259,9 +259,9 @@ function grantNow(keyspace: Keyspace, asked: Asked & Terms, keys: readonly strin
   }
   const grant = hold(keyspace, db, asked.key, asked);
   if (!asked.async || grant.holder === null) return grantReply(keyspace, grant);
-  const ticket = locks.takeNumber();
+  const ticket = locks.ledger.takeNumber();
   const part = ticketPart(asked, grant, ticket);
-  const made = locks.addTicket({ ...part, state: "granted" }, keyspace.nowMs + asked.claimMs);
+  const made = locks.tickets.add({ ...part, state: "granted" }, keyspace.nowMs + asked.claimMs);
   grant.holder.ticket = made;
   return ticket;
 }
@@ -291,8 +291,8 @@ function wait(
     const most = option === 0 ? LOCK_WAITERS_MAX : Math.min(option, LOCK_WAITERS_MAX);
     if ((lock?.queue?.size ?? 0) >= most) return queueFull(most);
   }
-  const freed = old === null ? 0 : locks.waiterBytes(keys, old);
-  const full = keyspace.growthRefusal(locks.queuedBytes(keys, asked) - freed);
+  const freed = old === null ? 0 : locks.waiters.waiterBytes(keys, old);
+  const full = keyspace.growthRefusal(locks.waiters.queuedBytes(keys, asked) - freed);
   if (full !== null) return full;
   const tooLong = keyspace.keyRefusal(keys);
   if (tooLong !== null) return tooLong;
@@ -300,9 +300,9 @@ function wait(
   noteLimit(keyspace, asked, keys);
   const single = asked.kind === "lock-acquire" ? asked : null;
   const isAsync = single?.async === true;
-  if (!isAsync || asked.bind) locks.meet(asked);
+  if (!isAsync || asked.bind) locks.sessions.meet(asked);
   const { owner, session, request, address } = asked;
-  const waiter = locks.enqueue(
+  const waiter = locks.waiters.enqueue(
     keys.map((key) => locks.lockFor(db, key)),
     { ...asked, async: isAsync, claimMs: single?.claimMs ?? 0 },
     {

@@ -28,11 +28,11 @@ export function lockEdges(keyspace: Keyspace, operation: LockEdgesOperation): Re
     return edges.length < count;
   };
   if (waiters.length === 0) {
-    locks.waiters.visitAfter(0, visit);
+    locks.waiters.rows.visitAfter(0, visit);
     return edges;
   }
   for (const row of waiters) {
-    const waiter = locks.waiter(row);
+    const waiter = locks.waiters.find(row);
     if (waiter !== null && !visit(waiter)) break;
   }
   return edges;

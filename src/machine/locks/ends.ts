@@ -12,7 +12,7 @@ export function endDue(keyspace: Keyspace, limit: number): void {
   const { locks, nowMs } = keyspace;
   for (let count = 0; count < limit; count += 1) {
     const item = keyspace.firstToExpire();
-    const record = locks.heap.peek();
+    const record = locks.ledger.heap.peek();
     const isRecord = record !== null && nowMs > record.deadlineMs;
     const isItem = item !== null && isDue(item, nowMs);
     if (isItem && !(isRecord && isBefore(record, item))) keyspace.expire(item);
@@ -33,7 +33,7 @@ function end(keyspace: Keyspace, record: LockRecord): void {
   else if (record instanceof Session) endSession(keyspace, record);
   else if (record instanceof Ticket) {
     if (record.state === "granted") endUnclaimed(keyspace, record);
-    else locks.forgetTicket(record);
+    else locks.tickets.forget(record);
   } else if (record instanceof Lock) {
     // Its delay is over, or a notice has been kept for long enough.
     locks.passed(record);

@@ -16,11 +16,11 @@ export function findRequest(
   const grants: Grant[] = [];
   let owner = "";
   let isAll = false;
-  for (const holder of keyspace.locks.holdersOf(session, node, boot, request)) {
+  for (const holder of keyspace.locks.holders.ofRequest(session, node, boot, request)) {
     const { lock } = holder;
     const { item, extras, key } = lock;
     if (item === null) continue;
-    if (holder === lock.reader && keyspace.locks.readerOf(lock) === null) continue;
+    if (holder === lock.reader && keyspace.locks.holders.readerOf(lock) === null) continue;
     owner = holder === extras ? item.value : holder.owner;
     isAll = holder.all;
     grants.push({ key, item, holder });

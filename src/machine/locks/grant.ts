@@ -125,7 +125,7 @@ export function isTooLong(lock: Lock | null, ttlMs: Millis): boolean {
 export function setGrantLease(keyspace: Keyspace, grant: Grant, deadlineMs: Millis): void {
   const holder = crowdHolder(grant);
   if (holder === null) keyspace.extend(grant.item, deadlineMs);
-  else keyspace.locks.setLease(holder, deadlineMs);
+  else keyspace.locks.holders.setLease(holder, deadlineMs);
 }
 
 /**
@@ -148,10 +148,10 @@ export function hold(keyspace: Keyspace, db: number, key: string, terms: Terms):
   const reader = present(own.holder, "who reads is a holder");
   if (reader.ticket === null) {
     // Whether its client will hear of the new right, nobody knows: it has the old one as long.
-    locks.setAside(reader);
+    locks.holders.setAside(reader);
   } else {
-    locks.endTicket(reader.ticket, "lost");
-    locks.detach(reader);
+    locks.tickets.end(reader.ticket, "lost");
+    locks.holders.detach(reader);
   }
   locks.change(lock);
   lock.mode = "exclusive";
@@ -169,8 +169,8 @@ function holdAlone(
 }
 
 function noted(keyspace: Keyspace, lock: Lock, item: Item, terms: Terms): Grant {
-  const holder = keyspace.locks.attach(lock, terms);
-  keyspace.locks.tellHolder("acquired", holder);
+  const holder = keyspace.locks.holders.attach(lock, terms);
+  keyspace.locks.news.tellHolder("acquired", holder);
   return { key: item.key, item, holder };
 }
 
@@ -192,12 +192,12 @@ function join(
   }
   const lock = locks.lockFor(at.db, at.key);
   locks.touch(lock);
-  const holder = locks.attach(lock, terms);
+  const holder = locks.holders.attach(lock, terms);
   holder.tokenEpoch = item.tokenEpoch;
   holder.tokenCounter = item.tokenCounter;
   holder.sinceMs = keyspace.nowMs;
-  locks.setLease(holder, leaseEnd(keyspace, lock, terms.ttlMs));
-  locks.tellHolder("acquired", holder);
+  locks.holders.setLease(holder, leaseEnd(keyspace, lock, terms.ttlMs));
+  locks.news.tellHolder("acquired", holder);
   return { key: at.key, item, holder };
 }
 
@@ -208,14 +208,14 @@ function join(
 export function holdAgain(keyspace: Keyspace, told: Grant, terms: Terms): Grant {
   const { locks } = keyspace;
   if (told.holder !== null) {
-    locks.disown(told.holder);
+    locks.holders.disown(told.holder);
     claimTicket(keyspace, told.holder);
   }
   const grant = takeOver(keyspace, told, terms);
   if (!terms.reentrant) return grant;
   const lock = locks.lockFor(grant.item.db, grant.key);
   const holder = grant.holder ?? describeOwner(keyspace, grant.item);
-  locks.changeHolder(holder);
+  locks.holders.change(holder);
   holder.holds += 1;
   const counted = { ...grant, holder };
   const deadlineMs = deadlineOfGrant(counted);
@@ -230,9 +230,9 @@ export function holdAgain(keyspace: Keyspace, told: Grant, terms: Terms): Grant 
 export function claimTicket({ locks }: Keyspace, holder: Holder): void {
   const { ticket } = holder;
   if (ticket === null) return;
-  locks.changeHolder(holder);
+  locks.holders.change(holder);
   holder.ticket = null;
-  locks.endTicket(ticket, "claimed");
+  locks.tickets.end(ticket, "claimed");
 }
 
 /**
@@ -248,7 +248,7 @@ function takeOver(keyspace: Keyspace, grant: Grant, terms: Terms): Grant {
   if (isBound && grant.holder.session === session) return grant;
   const holder = grant.holder ?? describeOwner(keyspace, grant.item);
   const next = { ...grant, holder };
-  locks.handOver(holder, terms);
+  locks.holders.handOver(holder, terms);
   if (!bind && deadlineOfGrant(next) === 0) {
     const lock = locks.lockFor(grant.item.db, grant.key);
     setGrantLease(keyspace, next, leaseEnd(keyspace, lock, terms.ttlMs));
@@ -258,7 +258,7 @@ function takeOver(keyspace: Keyspace, grant: Grant, terms: Terms): Grant {
 
 /** Makes room to note more of an owner by SET, of which nothing is known. */
 export function describeOwner(keyspace: Keyspace, item: Item): Holder {
-  return keyspace.locks.attach(keyspace.locks.lockFor(item.db, item.key), {
+  return keyspace.locks.holders.attach(keyspace.locks.lockFor(item.db, item.key), {
     ...{ session: "", node: 0, boot: 0, request: 0, address: "", data: "" },
     ...{ permits: 1, delayMs: 0, bind: false, provisional: false, all: false },
     owner: item.value,
@@ -277,23 +277,23 @@ export function downgrade(keyspace: Keyspace, grant: Grant, terms: Terms): Grant
   const ticket = old?.ticket ?? null;
   const provisional = old?.provisional ?? false;
   const lock = locks.lockFor(item.db, item.key);
-  if (terms.bind || provisional) locks.meet(terms);
+  if (terms.bind || provisional) locks.sessions.meet(terms);
   if (old !== null) {
     if (ticket !== null) {
-      locks.changeHolder(old);
+      locks.holders.change(old);
       old.ticket = null;
     }
-    locks.detach(old);
+    locks.holders.detach(old);
   }
-  if (lock.reader !== null) locks.detach(lock.reader);
+  if (lock.reader !== null) locks.holders.detach(lock.reader);
   locks.change(lock);
   lock.mode = "shared";
   keyspace.rewrite(item, "", 0);
-  const holder = locks.attach(lock, { ...terms, request: 0, provisional });
+  const holder = locks.holders.attach(lock, { ...terms, request: 0, provisional });
   holder.tokenEpoch = tokenEpoch;
   holder.tokenCounter = tokenCounter;
   holder.sinceMs = sinceMs;
   holder.ticket = ticket;
-  locks.setLease(holder, leaseEnd(keyspace, lock, terms.ttlMs));
+  locks.holders.setLease(holder, leaseEnd(keyspace, lock, terms.ttlMs));
   return { key: item.key, item, holder };
 }

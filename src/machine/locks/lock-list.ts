@@ -10,7 +10,7 @@ import type { Keyspace } from "../keyspace/keyspace.ts";
 import type { RowList } from "../keyspace/row-list.ts";
 import type { LockListOperation } from "./lock-operation.ts";
 import type { Lock } from "./lock-records.ts";
-import { lockOf } from "./lock-table.ts";
+import { lockOf } from "./lock-facts.ts";
 import { infoOf, map } from "./lock-view.ts";
 
 /** One step: the row to go on after or 0, and the locks. */

@@ -7,7 +7,7 @@
  *                   ├─ reader: what the exclusive holder goes back to, see `LockTable.endItem`
  *                   └─ queue ── Waiter ── Session ── Holder (bound)
  * ```
- * Fields only; what changes them is in `lock-table.ts` and above. Each record is a row of the
+ * Fields only; what changes them is in the tables beside it, and above. Each record is a row of the
  * checkpoint and may be in the heap of deadlines.
  */
 import type { HeapItem } from "../../base/heap.ts";

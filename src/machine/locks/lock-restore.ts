@@ -40,18 +40,18 @@ export class LockRestore {
         return this.#takeWaiter(row, storedMark);
       case "session": {
         const { session: id, node, boot, version, endsMs } = row;
-        const home = this.#keyspace.locks.home(node, boot);
+        const home = this.#keyspace.locks.sessions.home(node, boot);
         const session = new Session(row.row, id, home);
         session.version = version;
         session.deadlineMs = endsMs;
         session.storedMark = storedMark;
-        return this.#keyspace.locks.restoreSession(session);
+        return this.#keyspace.locks.sessions.restore(session);
       }
       case "ticket": {
         const ticket = new Ticket(row.row, row);
         ticket.version = row.version;
         ticket.storedMark = storedMark;
-        return this.#keyspace.locks.restoreTicket(ticket, row.deadlineMs);
+        return this.#keyspace.locks.tickets.restore(ticket, row.deadlineMs);
       }
     }
   }
@@ -61,15 +61,15 @@ export class LockRestore {
     const { locks } = this.#keyspace;
     for (const holder of this.#holders) {
       if (!holder.bound) continue;
-      if (locks.session(holder.session) === null) return UNFIT;
-      locks.bind(holder);
+      if (locks.sessions.find(holder.session) === null) return UNFIT;
+      locks.holders.bind(holder);
     }
-    for (const waiter of this.#waiters) if (!locks.restoreWaiter(waiter)) return UNFIT;
+    for (const waiter of this.#waiters) if (!locks.waiters.restore(waiter)) return UNFIT;
     for (const lock of this.#locks) if (!locks.restorePlace(lock)) return UNFIT;
     for (const { reader, item } of this.#locks) {
       if (reader !== null && reader.owner !== item?.value) return UNFIT;
     }
-    for (const ticket of locks.tickets.values()) {
+    for (const ticket of locks.tickets.byNumber.values()) {
       if (ticket.state !== "granted") continue;
       const holder = this.#granted(ticket);
       if (holder === null) return UNFIT;
@@ -116,7 +116,8 @@ export class LockRestore {
   #takeHolder(row: HolderRow, storedMark: number): boolean {
     const lock = this.#lock(row.db, row.key);
     const [reader] = lock.mode === "shared" && lock.crowd?.size === 1 ? lock.crowd.values() : [];
-    if (row.mode === "exclusive" && reader !== undefined) this.#keyspace.locks.setAside(reader);
+    if (row.mode === "exclusive" && reader !== undefined)
+      this.#keyspace.locks.holders.setAside(reader);
     const isFirst = lock.extras === null && lock.crowd === null;
     if (!isFirst && lock.mode !== row.mode) return false;
     lock.mode = row.mode;
@@ -140,13 +141,13 @@ export class LockRestore {
     holder.data = row.data;
     holder.storedMark = storedMark;
     this.#holders.push(holder);
-    return this.#keyspace.locks.restoreHolder(holder);
+    return this.#keyspace.locks.holders.restore(holder);
   }
 
   #takeWaiter(row: WaiterRow, storedMark: number): boolean {
     const locks = row.keys.map((key) => this.#lock(row.db, key));
     if (locks.length === 0 || new Set(locks).size !== locks.length) return false;
-    const waiter = this.#keyspace.locks.makeWaiter(row.row, locks, row);
+    const waiter = this.#keyspace.locks.waiters.makeWaiter(row.row, locks, row);
     waiter.storedMark = storedMark;
     this.#waiters.push(waiter);
     return true;

@@ -6,7 +6,7 @@ import type { HolderRow, LockRow, SessionRow, StateRow, TicketRow, WaiterRow } f
 import type { Holder, LockRecord } from "./lock-records.ts";
 import { Lock, Session, Ticket, Waiter } from "./lock-records.ts";
 import type { LockTable } from "./lock-table.ts";
-import { inOrder, locksOf } from "./lock-table.ts";
+import { inOrder, locksOf } from "./lock-facts.ts";
 
 /** The mark of a row that tells its versions apart by a count; a waiter's never changes. */
 export function markOfRecord({ row, version = 1 }: { row: number; version?: number }): number {
@@ -129,17 +129,17 @@ export function digestLocks(digest: Digest, locks: LockTable): void {
       return true;
     });
   }
-  digest.addNumber(locks.waiters.size);
-  locks.waiters.visitAfter(0, (waiter) => {
+  digest.addNumber(locks.waiters.rows.size);
+  locks.waiters.rows.visitAfter(0, (waiter) => {
     digestRow(digest, toWaiterRow(waiter));
     return true;
   });
-  digest.addNumber(locks.sessions.size);
-  locks.sessions.visitAfter(0, (session) => {
+  digest.addNumber(locks.sessions.rows.size);
+  locks.sessions.rows.visitAfter(0, (session) => {
     digestRow(digest, toSessionRow(session));
     return true;
   });
-  const tickets = [...locks.tickets.values()].sort((a, b) => a.row - b.row);
+  const tickets = [...locks.tickets.byNumber.values()].sort((a, b) => a.row - b.row);
   digest.addNumber(tickets.length);
   for (const ticket of tickets) digestRow(digest, toTicketRow(ticket));
   digest.addNumber(locks.deadlocks.length);

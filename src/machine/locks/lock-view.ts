@@ -12,7 +12,7 @@ import type {
 } from "./lock-operation.ts";
 import type { Holder, Lock, Waiter } from "./lock-records.ts";
 import { NO_OPTIONS } from "./lock-records.ts";
-import { inOrder, lockOf, saysSomething } from "./lock-table.ts";
+import { inOrder, lockOf, saysSomething } from "./lock-facts.ts";
 import { formatToken } from "./lock-token.ts";
 
 /** LOCK.TOKEN: the newest fencing token, or nil when nobody holds the lock. */
@@ -37,7 +37,7 @@ export function checkToken(keyspace: Keyspace, operation: LockCheckOperation): R
   for (const { tokenEpoch, tokenCounter } of crowd === null ? [item] : crowd.values()) {
     if (formatToken(tokenEpoch, tokenCounter) === operation.token) return 1;
   }
-  const reader = lock === null ? null : keyspace.locks.readerOf(lock);
+  const reader = lock === null ? null : keyspace.locks.holders.readerOf(lock);
   if (reader === null) return 0;
   return formatToken(reader.tokenEpoch, reader.tokenCounter) === operation.token ? 1 : 0;
 }
@@ -53,7 +53,7 @@ export function lockInfo(keyspace: Keyspace, operation: LockKeyOperation): Reply
 
 /** LOCK.WATCH's look: the applied slot, and LOCK.INFO. */
 export function lockState(keyspace: Keyspace, { db, key }: LockStateOperation): Reply {
-  return [keyspace.locks.slot, lockInfo(keyspace, { kind: "lock-info", db, key })];
+  return [keyspace.locks.news.slot, lockInfo(keyspace, { kind: "lock-info", db, key })];
 }
 
 /** The fields of LOCK.INFO. A later version may add fields. */

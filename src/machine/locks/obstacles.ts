@@ -16,7 +16,7 @@ import { LOCK_EDGES_LOOKED_MAX } from "../../base/limits.ts";
 import { limitOf } from "./grant.ts";
 import type { LockMode } from "./lock-operation.ts";
 import type { Holder, Lock, Waiter } from "./lock-records.ts";
-import { inOrder, locksOf } from "./lock-table.ts";
+import { inOrder, locksOf } from "./lock-facts.ts";
 import { formatToken } from "./lock-token.ts";
 
 /** Somebody has to let go, or have its turn, first. */

@@ -23,7 +23,7 @@ import type {
   LockWithdrawOperation,
 } from "./lock-operation.ts";
 import type { Waiter } from "./lock-records.ts";
-import { inOrder, lockOf } from "./lock-table.ts";
+import { inOrder, lockOf } from "./lock-facts.ts";
 
 const NO_LEASE = errorReply("ERR a lease of 0 ms goes with a lock that was taken with BIND alone");
 
@@ -45,7 +45,7 @@ function find(
   const lock = item === null ? null : lockOf(item);
   const grant = grantOf(item, lock, owner);
   if (grant === null || token === "" || tokenOf(grant) === token) return grant;
-  const holder = lock === null ? null : keyspace.locks.readerOf(lock);
+  const holder = lock === null ? null : keyspace.locks.holders.readerOf(lock);
   const reading = { ...grant, holder };
   return holder !== null && tokenOf(reading) === token ? reading : null;
 }
@@ -63,7 +63,7 @@ export function release(keyspace: Keyspace, operation: LockReleaseOperation): Re
   if (grant === null) return 0;
   const { holder } = grant;
   if (holder !== null && holder.holds > 1 && !operation.all) {
-    keyspace.locks.changeHolder(holder);
+    keyspace.locks.holders.change(holder);
     holder.holds -= 1;
   } else {
     giveBack(keyspace, grant);
@@ -82,15 +82,15 @@ export function renew(keyspace: Keyspace, operation: LockRenewOperation): Reply 
   if (isTooLong(lock, ttlMs)) return leaseTooLong(ttlMs, lock?.options.maxTtlMs ?? 0);
   const deadlineMs = leaseEnd(keyspace, lock, ttlMs);
   setGrantLease(keyspace, grant, deadlineMs);
-  const reader = lock === null ? null : keyspace.locks.readerOf(lock);
+  const reader = lock === null ? null : keyspace.locks.holders.readerOf(lock);
   if (reader !== null && operation.token === "" && (deadlineMs !== 0 || reader.bound)) {
     // Its client may not know that it is answered for another right than the one it was told of.
-    keyspace.locks.setLease(reader, deadlineMs);
+    keyspace.locks.holders.setLease(reader, deadlineMs);
   }
-  if (holder === null) keyspace.locks.tellItem("renewed", item, "");
+  if (holder === null) keyspace.locks.news.tellItem("renewed", item, "");
   else {
     claimTicket(keyspace, holder);
-    keyspace.locks.tellHolder("renewed", holder);
+    keyspace.locks.news.tellHolder("renewed", holder);
   }
   return [tokenOf(grant), remainingOf(keyspace, grant)];
 }
@@ -107,9 +107,9 @@ export function confirm(keyspace: Keyspace, operation: LockConfirmOperation): Re
   }
   for (const { holder } of grants) {
     if (holder?.provisional !== true) continue;
-    keyspace.locks.changeHolder(holder);
+    keyspace.locks.holders.change(holder);
     holder.provisional = false;
-    if (!holder.bind) keyspace.locks.unbind(holder);
+    if (!holder.bind) keyspace.locks.holders.unbind(holder);
   }
   return 1;
 }
@@ -160,8 +160,8 @@ export function breakLock(keyspace: Keyspace, operation: LockBreakOperation): Re
     return count;
   }
   lock.revoke = notice;
-  if (lock.crowd === null) locks.tellItem("revoked", item, lock.extras?.session ?? "", reason);
-  else for (const holder of inOrder(lock.crowd)) locks.tellHolder("revoked", holder, reason);
+  if (lock.crowd === null) locks.news.tellItem("revoked", item, lock.extras?.session ?? "", reason);
+  else for (const holder of inOrder(lock.crowd)) locks.news.tellHolder("revoked", holder, reason);
   return count;
 }
 
@@ -170,15 +170,15 @@ export function withdraw(keyspace: Keyspace, operation: LockWithdrawOperation): 
   const { session, node, boot, request } = operation;
   const waiter = waiterOf(keyspace, operation);
   if (waiter !== null) {
-    keyspace.locks.leave(waiter);
+    keyspace.locks.waiters.leave(waiter);
     return 1;
   }
   let found = 0;
-  for (const holder of keyspace.locks.holdersOf(session, node, boot, request)) {
+  for (const holder of keyspace.locks.holders.ofRequest(session, node, boot, request)) {
     const { item } = holder.lock;
     // One whose lease is over has ended by itself.
     if (item === null || keyspace.lookup(item.db, item.key) !== item) continue;
-    const isReader = keyspace.locks.readerOf(holder.lock) === holder;
+    const isReader = keyspace.locks.holders.readerOf(holder.lock) === holder;
     if (!isReader && grantHolder(keyspace, holder) !== holder) continue;
     keyspace.locks.endHolder(holder, "released");
     found = 1;
@@ -197,7 +197,7 @@ export function waiterOf(
   { locks }: Keyspace,
   asked: Pick<LockWithdrawOperation, "session" | "node" | "boot" | "request">,
 ): Waiter | null {
-  let waiter = locks.session(asked.session)?.waiters ?? null;
+  let waiter = locks.sessions.find(asked.session)?.waiters ?? null;
   for (; waiter !== null; waiter = waiter.next) {
     if (waiter.async || waiter.request !== asked.request) continue;
     if (waiter.node === asked.node && waiter.boot === asked.boot) return waiter;

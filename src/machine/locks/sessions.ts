@@ -12,7 +12,7 @@ import { dismiss } from "./waiting.ts";
 
 /** A session that is there, and not one whose time is over. */
 function find(keyspace: Keyspace, id: string): Session | null {
-  const session = keyspace.locks.session(id);
+  const session = keyspace.locks.sessions.find(id);
   if (session === null || session.deadlineMs === 0) return session;
   if (keyspace.nowMs <= session.deadlineMs) return session;
   endSession(keyspace, session);
@@ -31,15 +31,15 @@ export function sessionEnd(keyspace: Keyspace, operation: LockSessionEndOperatio
 export function sessionAttach(keyspace: Keyspace, operation: LockSessionAttachOperation): Reply {
   const session = find(keyspace, operation.session);
   if (session === null) return 0;
-  keyspace.locks.setEnd(session, 0);
-  keyspace.locks.moveSession(session, operation.node, operation.boot);
+  keyspace.locks.sessions.setEnd(session, 0);
+  keyspace.locks.sessions.move(session, operation.node, operation.boot);
   return 1;
 }
 
 /** A node is gone, or has started anew. */
 export function nodeLost(keyspace: Keyspace, operation: LockNodeLostOperation): Reply {
   const lost: Session[] = [];
-  keyspace.locks.sessions.visitAfter(0, (session) => {
+  keyspace.locks.sessions.rows.visitAfter(0, (session) => {
     if (session.node === operation.node && session.boot <= operation.boot) lost.push(session);
     return true;
   });
@@ -59,14 +59,14 @@ function letEnd(keyspace: Keyspace, session: Session, graceMs: Millis): void {
   }
   const endsMs = keyspace.nowMs + graceMs;
   const { deadlineMs } = session;
-  keyspace.locks.setEnd(session, deadlineMs === 0 ? endsMs : Math.min(deadlineMs, endsMs));
+  keyspace.locks.sessions.setEnd(session, deadlineMs === 0 ? endsMs : Math.min(deadlineMs, endsMs));
 }
 
 /** Cancels what waits and frees what is bound, in order of row id; the session is then forgotten. */
 export function endSession(keyspace: Keyspace, session: Session): void {
   const { locks } = keyspace;
   // Nothing of it is due by itself any more, also where nothing belonged to it.
-  locks.setEnd(session, 0);
+  locks.sessions.setEnd(session, 0);
   const waiters = [];
   for (let waiter = session.waiters; waiter !== null; waiter = waiter.next) waiters.push(waiter);
   for (const waiter of waiters.sort((a, b) => a.row - b.row)) {

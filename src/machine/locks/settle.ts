@@ -18,7 +18,7 @@ import {
   tokenPartsOf,
 } from "./grant.ts";
 import type { Lock, Waiter } from "./lock-records.ts";
-import { locksOf } from "./lock-table.ts";
+import { locksOf } from "./lock-facts.ts";
 import { dismiss } from "./waiting.ts";
 
 /** Grants whose turn it is. After each operation, and after what was due has ended. */
@@ -28,7 +28,7 @@ export function settle(keyspace: Keyspace): void {
   let index = 0;
   for (let lock = locks.takeTouched(0); lock !== null; lock = locks.takeTouched(index)) {
     index += 1;
-    if (locks.onChanged !== null) locks.onChanged(lock.db, lock.key);
+    if (locks.news.onChanged !== null) locks.news.onChanged(lock.db, lock.key);
     if (lock.queue !== null) settleOne(keyspace, lock);
   }
   locks.tidy();
@@ -91,8 +91,8 @@ function grant(keyspace: Keyspace, waiter: Waiter): void {
     dismiss(keyspace, waiter, refusal, "lost");
     return;
   }
-  if (waiter.bind || waiter.provisional) locks.meet(waiter);
-  locks.leave(waiter);
+  if (waiter.bind || waiter.provisional) locks.sessions.meet(waiter);
+  locks.waiters.leave(waiter);
   const had = async ? heldToken(keyspace, waiter) : "";
   const grants = keys.map(({ db, key }) => hold(keyspace, db, key, waiter));
   const [first] = grants;
@@ -102,14 +102,14 @@ function grant(keyspace: Keyspace, waiter: Waiter): void {
     const part = { ticket: waiter.row, db, key, owner, ...tokenPartsOf(first) };
     if (had === tokenOf(first)) {
       // Nothing is left to be claimed or to be given back.
-      locks.addEndedTicket({ ...part, state: "claimed" });
+      locks.tickets.addEnded({ ...part, state: "claimed" });
     } else {
       const { holder } = first;
       assert(holder !== null, "a grant of LOCK.ACQUIRE has a holder");
-      holder.ticket = locks.addTicket({ ...part, state: "granted" }, keyspace.nowMs + claimMs);
+      holder.ticket = locks.tickets.add({ ...part, state: "granted" }, keyspace.nowMs + claimMs);
     }
   }
   const reply =
     waiter.others === null ? grantReply(keyspace, first) : grantsReply(keyspace, grants);
-  locks.answer(waiter, reply, grantedKeys(grants, owner));
+  locks.news.answer(waiter, reply, grantedKeys(grants, owner));
 }

@@ -5,29 +5,29 @@ import type { Grant } from "./grant.ts";
 import { grantOf, remainingOf, tokenOf } from "./grant.ts";
 import type { Asker, LockTicketOperation } from "./lock-operation.ts";
 import type { Holder, Ticket, Waiter } from "./lock-records.ts";
-import { lockOf } from "./lock-table.ts";
+import { lockOf } from "./lock-facts.ts";
 import { formatToken } from "./lock-token.ts";
 import { dismiss } from "./waiting.ts";
 
 /** LOCK.TICKET claims what was granted, LOCK.CANCEL gives it back; both tell what has become of it. */
 export function ticket(keyspace: Keyspace, operation: LockTicketOperation): Reply {
   const { locks, nowMs } = keyspace;
-  const waiter = locks.waiter(operation.ticket);
+  const waiter = locks.waiters.find(operation.ticket);
   if (waiter?.async === true) {
     if (nowMs > waiter.deadlineMs) dismiss(keyspace, waiter, null, "timed-out");
     else if (operation.kind === "lock-cancel") dismiss(keyspace, waiter, null, "cancelled");
     else return pending(keyspace, waiter);
   }
-  const found = locks.tickets.get(operation.ticket);
+  const found = locks.tickets.byNumber.get(operation.ticket);
   if (found === undefined) return null;
   if (found.state === "granted") endClaim(keyspace, found, operation);
   else if (nowMs > found.deadlineMs) {
-    locks.forgetTicket(found);
+    locks.tickets.forget(found);
     return null;
   } else if (found.state === "claimed" && operation.kind === "lock-ticket") {
     // Whoever is told of the grant may rely on it.
     const holder = grantOfTicket(keyspace, found)?.holder ?? null;
-    if (holder !== null) locks.disown(holder);
+    if (holder !== null) locks.holders.disown(holder);
   }
   return shown(keyspace, found);
 }
@@ -45,7 +45,7 @@ function endClaim(keyspace: Keyspace, found: Ticket, { kind, claimer }: LockTick
       letGo(keyspace, holder);
       claimFor(keyspace, holder, claimer);
     }
-    keyspace.locks.endTicket(found, "claimed");
+    keyspace.locks.tickets.end(found, "claimed");
   }
 }
 
@@ -56,8 +56,8 @@ function claimFor(keyspace: Keyspace, holder: Holder, claimer: Asker | undefined
   const growth = claimer === undefined ? 0 : claimer.session.length + claimer.address.length - had;
   // A claim is never refused for want of room; it cannot be taken back then.
   const isFull = growth > 0 && keyspace.growthRefusal(growth) !== null;
-  if (claimer === undefined || isFull) locks.disown(holder);
-  else locks.claimedBy(holder, claimer);
+  if (claimer === undefined || isFull) locks.holders.disown(holder);
+  else locks.holders.claimedBy(holder, claimer);
 }
 
 /** A grant that nobody has claimed in time is given back. */
@@ -68,13 +68,13 @@ export function endUnclaimed(keyspace: Keyspace, found: Ticket): void {
 function giveUp(keyspace: Keyspace, found: Ticket, state: "lost" | "cancelled"): void {
   const holder = holderOf(keyspace, found);
   if (holder !== null) letGo(keyspace, holder);
-  keyspace.locks.endTicket(found, state);
+  keyspace.locks.tickets.end(found, state);
   if (holder !== null) keyspace.locks.endHolder(holder, "released");
 }
 
 /** The ticket has nothing to do with the holder any more. */
 function letGo(keyspace: Keyspace, holder: Holder): void {
-  keyspace.locks.changeHolder(holder);
+  keyspace.locks.holders.change(holder);
   holder.ticket = null;
 }
 

@@ -9,7 +9,7 @@ import { dismiss } from "./waiting.ts";
 export function refuseVictim(keyspace: Keyspace, operation: LockVictimOperation): Reply {
   const { locks, nowMs } = keyspace;
   const { cycle } = operation;
-  const waiter = locks.waiter(operation.waiter);
+  const waiter = locks.waiters.find(operation.waiter);
   if (waiter === null || locks.isOver(waiter)) return 0;
   const { db, key } = waiter.lock;
   locks.addDeadlock({ atMs: nowMs, db, key, cycle });

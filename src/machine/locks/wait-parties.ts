@@ -16,7 +16,7 @@ export type WaiterVisitor = (db: number, owner: string, isFront: boolean) => boo
 
 /** The holders of all locks that have a queue, and the first of each queue. */
 export function visitFronts({ waiters }: LockTable, visit: OwnerVisitor): void {
-  waiters.visitAfter(0, (waiter) => {
+  waiters.rows.visitAfter(0, (waiter) => {
     visitFront(waiter.lock, waiter, visit);
     if (waiter.others !== null) for (const lock of waiter.others) visitFront(lock, waiter, visit);
     return true;
@@ -33,7 +33,7 @@ function visitFront(lock: Lock, waiter: Waiter, visit: OwnerVisitor): void {
 
 /** Every waiter's owner, in order of arrival. */
 export function visitWaiting({ waiters }: LockTable, visit: WaiterVisitor): void {
-  waiters.visitAfter(0, (waiter) => {
+  waiters.rows.visitAfter(0, (waiter) => {
     const { lock, others, owner } = waiter;
     return visit(lock.db, owner, others === null && lock.queue?.first() === waiter);
   });

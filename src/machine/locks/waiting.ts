@@ -12,14 +12,14 @@ export function dismiss(
   state: TicketState,
 ): void {
   forget(keyspace, waiter, state);
-  keyspace.locks.answer(waiter, reply);
+  keyspace.locks.news.answer(waiter, reply);
 }
 
 /** {@link dismiss} where nobody wants to be told. */
 export function forget({ locks }: Keyspace, waiter: Waiter, state: TicketState): void {
-  locks.leave(waiter);
+  locks.waiters.leave(waiter);
   if (!waiter.async) return;
   const { row, owner, lock } = waiter;
   const part = { ticket: row, state, db: lock.db, key: lock.key, owner };
-  locks.addEndedTicket({ ...part, tokenEpoch: 0, tokenCounter: 0 });
+  locks.tickets.addEnded({ ...part, tokenEpoch: 0, tokenCounter: 0 });
 }
