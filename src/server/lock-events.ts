@@ -1,6 +1,11 @@
 /**
  * Tells RESP3 clients, unasked, what happens to locks that they hold: `lock-lost` when one is theirs no
- * more without their doing, `lock-revoked` when they are asked to let go.
+ * more without their doing, `lock-revoked` when they are asked to let go:
+ *
+ *     name, key, owner, token, event, reason, database
+ *
+ * Who has released a lock, an event does not say: a client that deletes what another holds is not told
+ * from a holder that lets go, and nobody is told `lock-lost` of it.
  *
  * Events come from this node's own replica, as it applies the groups' logs: `LockFeed` has them for
  * anybody who listens, such as channels. A client hears of the locks of its session.
@@ -51,8 +56,8 @@ export class LockPushes {
     if (name === null || event.session === "") return;
     const connection = this.#bySession.get(event.session);
     if (connection?.session.protocol !== 3) return;
-    const reason = event.reason === "" ? event.kind : event.reason;
-    connection.push(new Frame([name, event.key, event.owner, event.token, reason]));
+    const { key, owner, token, kind, reason, db } = event;
+    connection.push(new Frame([name, key, owner, token, kind, reason, db]));
   }
 }
 

@@ -25,7 +25,7 @@ export class Frame {
   #resp2: Buffer | null = null;
   #resp3: Buffer | null = null;
 
-  constructor(items: readonly string[]) {
+  constructor(items: readonly (string | number)[]) {
     this.reply = { kind: "push", items };
   }
 

@@ -82,13 +82,22 @@ suite("server/lock-events", (test) => {
     feed.emit("revoked", { reason: "please" });
     feed.emit("revoked");
     assert.equal(told, [
-      ["lock-lost", "k", "me", "12", "expired"],
-      ["lock-lost", "\xff", "me", "13", "lost"],
-      ["lock-lost", "k", "me", "12", "over"],
-      ["lock-lost", "k", "me", "12", "broken"],
-      ["lock-revoked", "k", "me", "12", "please"],
-      ["lock-revoked", "k", "me", "12", "revoked"],
+      ["lock-lost", "k", "me", "12", "expired", "", 0],
+      ["lock-lost", "\xff", "me", "13", "lost", "", 0],
+      ["lock-lost", "k", "me", "12", "broken", "over", 0],
+      ["lock-lost", "k", "me", "12", "broken", "", 0],
+      ["lock-revoked", "k", "me", "12", "revoked", "please", 0],
+      ["lock-revoked", "k", "me", "12", "revoked", "", 0],
     ]);
+  });
+
+  test("a push tells what happened from why, and the same key of two databases apart", () => {
+    const feed = new HeldFeed();
+    const pushes = new LockPushes(feed);
+    const { connection, told } = client();
+    pushes.joined(connection, session());
+    feed.emit("broken", { reason: "expired", db: 3 });
+    assert.equal(told, [["lock-lost", "k", "me", "12", "broken", "expired", 3]]);
   });
 
   test("nobody hears of locks of others, or of nobody's", () => {

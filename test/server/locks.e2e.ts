@@ -147,8 +147,8 @@ suite(
         await other.call("LOCK.REVOKE", "k", "REASON", "please");
         const revoked = await owner.push();
         assert.equal(
-          [revoked[0], revoked[1], revoked[2], revoked[4]],
-          ["lock-revoked", "k", "me", "please"],
+          [revoked[0], revoked[1], revoked[2], ...revoked.slice(4)],
+          ["lock-revoked", "k", "me", "revoked", "please", 0],
         );
         await other.call("LOCK.BREAK", "k");
         const broken = await owner.push();
