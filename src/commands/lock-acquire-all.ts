@@ -67,7 +67,7 @@ export const lockAcquireAllSpec = {
   group: "lock",
   summary:
     "Takes several locks, all or none; returns their fencing tokens and remaining milliseconds",
-  since: "0.2.0",
+  since: "0.1.0",
   complexity: "O(K log(N)) with K keys and N waiters",
   arguments: [{ name: "numkeys", type: "integer" }, KEYS, OWNER, TTL, ...CLAIM_ARGUMENTS, DATA],
   plan: planAcquireAll,

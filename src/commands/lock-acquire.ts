@@ -48,7 +48,7 @@ export const lockAcquireSpec = {
   group: "lock",
   summary:
     "Takes a lock for an owner and a time; returns fencing token, remaining milliseconds and holds, or nil",
-  since: "0.2.0",
+  since: "0.1.0",
   complexity: "O(log(N)) with N waiters",
   arguments: [
     KEY,

@@ -38,7 +38,7 @@ const shape = {
   categories: ["keyspace", "dangerous"],
   keys: FIRST_KEY,
   group: "lock",
-  since: "0.2.0",
+  since: "0.1.0",
   complexity: "O(N) with N holders",
   arguments: [KEY, { name: "reason", type: "string", token: "REASON", optional: true }],
 } as const;

@@ -86,7 +86,7 @@ export const lockDeadlocksSpec = {
   tips: ["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
   group: "lock",
   summary: "Returns which owner waits for which, and the last deadlocks with their victims",
-  since: "0.2.0",
+  since: "0.1.0",
   complexity: "O(N) with N waiters, in all groups",
   plan: () => PLAN,
 } as const satisfies CommandSpec;

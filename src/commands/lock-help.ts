@@ -55,7 +55,7 @@ export const lockHelpSpec = {
   keys: NO_KEYS,
   group: "lock",
   summary: "Prints the commands of locks",
-  since: "0.2.0",
+  since: "0.1.0",
   complexity: "O(1)",
   plan: () => answer(HELP_LINES.map(status)),
 } as const satisfies CommandSpec;

@@ -73,7 +73,7 @@ export const lockListSpec = {
   tips: ["nondeterministic_output", "request_policy:special"],
   group: "lock",
   summary: "Goes through the locks of a database with holders and waiters, some at a time",
-  since: "0.2.0",
+  since: "0.1.0",
   complexity: "O(1) per call, O(N) for all locks",
   arguments: [
     { name: "cursor", type: "integer", token: "CURSOR", optional: true },

@@ -69,7 +69,7 @@ export const lockSetOptionsSpec = {
   keySpecs: [keyAt(1, ["RW", "update"])],
   group: "lock",
   summary: "Sets options of a lock, effective at once; 0 takes one away",
-  since: "0.2.0",
+  since: "0.1.0",
   complexity: "O(1), with a new POLICY O(N log(N)) with N waiters",
   arguments: [
     KEY,
@@ -91,7 +91,7 @@ export const lockGetOptionsSpec = {
   keySpecs: [keyAt(1, ["RO", "access"])],
   group: "lock",
   summary: "Returns the options of a lock",
-  since: "0.2.0",
+  since: "0.1.0",
   complexity: "O(1)",
   arguments: [KEY],
   parse: (args, db) => ({ kind: "lock-get-options", db, key: args[1] ?? "" }),

@@ -53,7 +53,7 @@ const shape = {
   categories: ["keyspace"],
   keys: FIRST_KEY,
   group: "lock",
-  since: "0.2.0",
+  since: "0.1.0",
 } as const;
 
 export const lockReleaseSpec = {

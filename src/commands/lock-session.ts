@@ -23,7 +23,7 @@ export const lockSessionSpec = {
   group: "lock",
   summary:
     "Returns the id of the connection's session, or takes over that of a broken connection, on any node, nil if nothing belongs to it any more",
-  since: "0.2.0",
+  since: "0.1.0",
   complexity: "O(N) with N groups where a session is resumed",
   arguments: [{ name: "session-id", type: "string", token: "RESUME", optional: true }],
   plan: planSession,

@@ -55,7 +55,7 @@ const shape = {
   keys: NO_KEYS,
   tips: ["request_policy:special"],
   group: "lock",
-  since: "0.2.0",
+  since: "0.1.0",
   complexity: "O(log(N)) with N waiters",
 } as const;
 

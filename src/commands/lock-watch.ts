@@ -51,7 +51,7 @@ export const lockWatchSpec = {
   group: "lock",
   summary:
     "Returns version and state of a lock as soon as they are newer than a version, 0 for the present ones",
-  since: "0.2.0",
+  since: "0.1.0",
   complexity: "O(1)",
   arguments: [KEY, { name: "version", type: "integer" }, WAIT],
   plan: (args, session) => planWatch(args, session.db),

@@ -14,6 +14,7 @@ import { ERROR_CODES } from "../../src/commands/errors.ts";
 import { operationKeys, soleKey } from "../../src/commands/operation-keys.ts";
 import { scriptCommands } from "../../src/commands/script-commands.ts";
 import { ALL, commandNamed, lookup, planCommand } from "../../src/commands/table.ts";
+import { VERSION } from "../../src/config/version.ts";
 import { suite } from "../support/suite.ts";
 import { fakeServer, fakeSession, plan, replyOf, textOf } from "./fakes.ts";
 
@@ -21,6 +22,13 @@ const everySpec: readonly CommandSpec[] = ALL.flatMap((spec) => [
   spec,
   ...(spec.subcommands ?? []),
 ]);
+
+/** Whether a version of three numbers is not above another. */
+function isReleased(since: string, version: string): boolean {
+  const [one, other] = [since, version].map((text) => text.split(".").map(Number));
+  const at = [0, 1, 2].find((index) => one?.[index] !== other?.[index]);
+  return at === undefined || (one?.[at] ?? 0) < (other?.[at] ?? 0);
+}
 
 const OPTION_WORDS =
   "nx xx gt lt get ex px exat pxat keepttl persist ifeq ifne db replace match count type async sync " +
@@ -65,6 +73,12 @@ function checkReply(reply: Reply): void {
 }
 
 suite("commands/table", (test) => {
+  test("no command of Paxlock's own is since a version that is still to come", () => {
+    const own = everySpec.filter(({ name }) => /^(lock|paxos)\./.test(name));
+    assert.ok(own.length > 20);
+    for (const { name, since } of own) assert.ok(isReleased(since, VERSION), `${name}: ${since}`);
+  });
+
   test("names are unique and lower case, and each can be found in any case", () => {
     assert.is(new Set(everySpec.map(({ name }) => name)).size, everySpec.length);
     for (const spec of everySpec) {
