@@ -126,7 +126,7 @@ export function execHelp(): string {
     usage: "paxlock exec [--option value]... KEY [--] command [argument]...",
     paragraphs: [
       "Waits in the queue of the lock, runs the command when it is its turn, renews the lease while the command runs, and releases the lock when it has ended. Put -- before a command that has options of its own. The command finds the key in PAXLOCK_KEY, the fencing token in PAXLOCK_TOKEN and the owner in PAXLOCK_OWNER.",
-      "A lock that cannot be renewed, or was broken, is lost: the command gets SIGTERM, and SIGKILL after --kill-after. On a terminal the command alone gets them; elsewhere it runs in a process group of its own, and the group does. Signals are passed on to the command. That somebody asks for the lock back is said on standard error, and the command goes on.",
+      "A lock that cannot be renewed, or was broken, is lost: the command gets SIGTERM, and SIGKILL after --kill-after. On a terminal the command alone gets them; elsewhere it runs in a process group of its own, and the group does. Signals are passed on to the command. That somebody asks for the lock back is said on standard error, and the command goes on. SIGKILL of paxlock itself reaches nobody else: the command goes on, and the lock ends with its lease.",
       WHERE,
       "Exit codes: that of the command, or 128 and the number of the signal that ended it; 1 the server refused, 2 wrong option, 69 no node answered or none had a majority, 73 not acquired within --wait, 75 the lock was lost, 126 the command cannot be run, 127 it is not there. With 1, 2, 69 and 73 of paxlock's own nothing was run, and a line on standard error says why.",
     ],
@@ -137,7 +137,9 @@ export function execHelp(): string {
 export function locksHelp(): string {
   return ownHelp(LOCKS_COMMAND, {
     does: "shows who holds and who waits for which lock.",
-    usage: "paxlock locks [--watch] [--match pattern] [--held | --queued] [--json]",
+    usage:
+      "paxlock locks [--watch] [--match pattern] [--owner name] [--held | --queued]\n" +
+      "                     [--limit number] [--json]",
     paragraphs: [
       "One row for each holder, with its fencing token, for how long it has held the lock and what is left of its lease, and for the first five who wait. With --watch it goes on until Ctrl-C.",
       WHERE,

@@ -31,7 +31,7 @@ export class Screen {
     }
     const up = this.#lines === 0 ? "\r" : `\r${ESCAPE}${this.#lines}A`;
     this.#output.write(`${up}${ESCAPE}0J${text}`);
-    this.#lines = rows(text, this.#output.columns ?? 80);
+    this.#lines = rows(text, this.#output.columns ?? 0);
   }
 
   /** The terminal itself has moved on by so many lines, as it does when a person presses Enter. */
@@ -40,8 +40,10 @@ export class Screen {
   }
 }
 
-/** How many lines of the terminal a text takes; long lines are broken by it. */
-function rows(text: string, columns: number): number {
+/** How many lines of the terminal a text takes; long lines are broken by it, after 80 if it does not say. */
+function rows(text: string, width: number): number {
+  // Some report a width of 0, such as those of `script` and of containers.
+  const columns = width > 0 ? width : 80;
   const lines = text.split("\n").slice(0, -1);
   return lines.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / columns)), 0);
 }
