@@ -380,7 +380,9 @@ export class LockMachineTwin {
     if (!isOwn && this.#isTooLong(operation, name)) return REFUSED;
     const modes = [key?.mode, ...this.#store.queue(db, name).map(({ claim }) => claim.mode)];
     const present = modes.filter((one) => one !== undefined);
-    if (present.some((one) => (one === "permits") !== (mode === "permits"))) return WRONG_TYPE;
+    if (!isOwn && present.some((one) => (one === "permits") !== (mode === "permits"))) {
+      return WRONG_TYPE;
+    }
     if (mode === "permits" && !isOwn) {
       const known = this.#store.limitOf(db, name);
       if (known !== 0 && known !== limit) return { kind: "refusal", code: "LIMITDIFFERS" };
