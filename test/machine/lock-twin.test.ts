@@ -132,7 +132,10 @@ class Run {
     this.#world = new World(this.#twin, plan.left);
     this.#steady = this.#newMachine();
     this.#other = this.#newMachine();
-    this.#invariants = new LockInvariants(this.#steady, PLACES);
+    this.#invariants = new LockInvariants(this.#steady, PLACES, (nowMs) => {
+      const nextMs = this.#steady.nextDeadlineMs();
+      return nextMs !== null && nextMs < nowMs;
+    });
   }
 
   go(): void {

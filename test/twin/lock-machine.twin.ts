@@ -341,14 +341,21 @@ export class LockMachineTwin {
     else if (own.deadlineMs === 0) own.deadlineMs = this.#leaseEnd(claim, key.key);
   }
 
-  #grantReply({ all, keys }: Pick<TwinWaiter, "all" | "keys">, holders: TwinHolder[]): Expected {
+  #grantReply(
+    { all, keys, provisional }: Pick<TwinWaiter, "all" | "keys" | "provisional">,
+    holders: TwinHolder[],
+  ): Expected {
     const [first] = holders;
     if (first === undefined) return null;
     const remaining = holders.map((holder) => this.#remaining(holder));
     const ends = remaining.filter((ms) => ms >= 0);
     const least = ends.length === 0 ? -1 : Math.min(...ends);
     if (!all) return [token(first), least, first.holds];
-    return [holders.map((holder, index) => [keys[index] ?? "", token(holder)]), least];
+    const pairs = holders.map((holder, index) => {
+      const pair = [keys[index] ?? "", token(holder)];
+      return provisional ? [...pair, holder.holds] : pair;
+    });
+    return [pairs, least];
   }
 
   #remaining({ deadlineMs }: Pick<TwinHolder, "deadlineMs">): number {
@@ -393,7 +400,7 @@ export class LockMachineTwin {
         const holder = this.#again(operation, key, own);
         return operation.async
           ? this.#ticketFor(operation, holder)
-          : this.#grantReply({ all: false, keys: [name] }, [holder]);
+          : this.#grantReply({ all: false, keys: [name], provisional: false }, [holder]);
       }
       if (own.holds !== 1) return REFUSED;
       if (mode === "shared") return this.#downgrade(operation, key, own);
@@ -417,7 +424,7 @@ export class LockMachineTwin {
     own.row = this.#store.nextRow();
     return operation.async
       ? this.#ticketFor(operation, own)
-      : this.#grantReply({ all: false, keys: [key.key] }, [own]);
+      : this.#grantReply({ all: false, keys: [key.key], provisional: false }, [own]);
   }
 
   /** A ticket for what the owner holds already: nothing is left to be claimed or to be given back. */
@@ -458,7 +465,7 @@ export class LockMachineTwin {
         if (key === undefined || own === undefined) throw new Error("it is held");
         return this.#again(operation, key, own);
       });
-      return this.#grantReply({ all: true, keys }, told);
+      return this.#grantReply({ all: true, keys, provisional: operation.provisional }, told);
     }
     return this.#claim({ claim: operation, keys, all: true, provisional });
   }
@@ -618,8 +625,8 @@ export class LockMachineTwin {
     const holder = this.#holder(db, name, owner, wanted);
     if (key === undefined || holder === undefined) return 0;
     const writer = key.holders.find(({ reader }) => reader === holder);
-    if (writer !== undefined) writer.reader = null;
-    else if (!all && holder.holds > 1) holder.holds -= 1;
+    if (!all && holder.holds > 1) holder.holds -= 1;
+    else if (writer !== undefined) writer.reader = null;
     else this.#store.end(key, holder, "released");
     return 1;
   }

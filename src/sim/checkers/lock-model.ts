@@ -657,8 +657,8 @@ export class LockModel {
     if (own === undefined) return NOT_DONE;
     this.touched.add(key);
     const writer = this.#own(key, owner);
-    if (writer?.reader === own) writer.reader = null;
-    else if (!all && own.holds > 1) own.holds -= 1;
+    if (!all && own.holds > 1) own.holds -= 1;
+    else if (writer?.reader === own) writer.reader = null;
     else this.#end(key, own, false);
     return DONE;
   }
