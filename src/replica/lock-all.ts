@@ -3,11 +3,14 @@
  * that want the same keys never hold some each.
  *
  *     group 2: granted ─▶ group 5: granted ─▶ … ─▶ confirm 2, 5, … ─▶ answer
- *        │                   └─ nil, an error, the client gone ─▶ withdraw 2 ─▶ answer
+ *        │                   └─ nil, an error, the client gone ─▶ withdraw 2, uncount ─▶ answer
  *        └── provisional: ends with the session, should this node die in between
  *
  * What a group had granted this owner before is answered again, and is not taken back: see
- * `lock-withdraw`.
+ * `lock-withdraw`. Where it was counted once more (REENTRANT), it is released once, and once only: what
+ * nobody knows the outcome of is not sent again, for it could take away a hold that the owner relies on.
+ *
+ * A client waits no longer than a request may take for what is to be confirmed or given back.
  */
 import type { GroupId, Millis } from "../base/ids.ts";
 import type { Reply } from "../base/reply.ts";
@@ -15,15 +18,18 @@ import { isError } from "../base/reply.ts";
 import type { LockAcquireAllOperation } from "../machine/locks/lock-operation.ts";
 import type { ReplySink } from "./batch.ts";
 import type { ReplicaContext } from "./context.ts";
-import type { LockChores } from "./lock-chores.ts";
+import type { LockChores, WriteOperation } from "./lock-chores.ts";
 import type { LockRequest, LockRequests } from "./lock-requests.ts";
 import type { LockSession } from "./lock-session.ts";
-import { ALL_LOST } from "./refusals.ts";
+import { ALL_LOST, WAIT_UNKNOWN } from "./refusals.ts";
 
 export interface LockAllParts {
   readonly context: ReplicaContext;
   readonly requests: LockRequests;
   readonly chores: LockChores;
+  readonly write: WriteOperation;
+  /** Those that are at their end, and look at the time with each tick. */
+  readonly ending: Set<LockAll>;
   readonly groupOf: (key: string) => GroupId;
 }
 
@@ -33,6 +39,8 @@ interface Share {
   readonly keys: readonly string[];
   readonly request: LockRequest;
   readonly tokens: ReadonlyMap<string, string>;
+  /** Those that the owner held before, and holds once more. */
+  readonly counted: readonly string[];
   /** By this node's clock; -1 for a lease without end. */
   readonly endsMs: Millis;
 }
@@ -52,6 +60,10 @@ export class LockAll {
   #unconfirmed = 0;
   #lost = false;
   #over = false;
+  /** After which tick the client is told without what is missing. */
+  #endsTick = 0;
+  /** What it is told then. */
+  #answer: Reply = WAIT_UNKNOWN;
 
   /** Begins at once; `sink` gets `[[[key, token]…], remaining-ms]` in the order of the keys, nil or an error. */
   constructor(
@@ -126,8 +138,9 @@ export class LockAll {
       return;
     }
     const { tokens, remainingMs } = grant;
+    const counted = this.#operation.reentrant ? grant.counted : [];
     const endsMs = remainingMs === ENDLESS ? ENDLESS : this.#nowMs + remainingMs;
-    this.#granted.push({ ...share, tokens, endsMs });
+    this.#granted.push({ ...share, tokens, counted, endsMs });
     this.#askNext();
   }
 
@@ -135,6 +148,7 @@ export class LockAll {
   #confirm(): void {
     const { db, owner } = this.#operation;
     this.#unconfirmed = this.#granted.length;
+    this.#isEnding(WAIT_UNKNOWN);
     for (const { group, keys, tokens } of this.#granted) {
       const operation = {
         kind: "lock-confirm",
@@ -180,17 +194,45 @@ export class LockAll {
       return;
     }
     this.#over = true;
-    for (const { request } of this.#granted) {
-      this.#parts.requests.giveBack(request, () => {
-        missing -= 1;
-        if (missing === 0) this.#finish(reply);
-      });
+    this.#isEnding(reply);
+    const oneLess = (): void => {
+      missing -= 1;
+      if (missing === 0) this.#finish(reply);
+    };
+    for (const share of this.#granted) {
+      missing += share.counted.length;
+      this.#parts.requests.giveBack(share.request, oneLess);
+      this.#uncount(share, oneLess);
     }
+  }
+
+  #uncount({ group, counted, tokens }: Share, done: () => void): void {
+    const { db, owner } = this.#operation;
+    for (const key of counted) {
+      const what = { db, key, owner, token: tokens.get(key) ?? "", all: false };
+      this.#parts.write(group, { kind: "lock-release", ...what }, { resolve: done });
+    }
+  }
+
+  #isEnding(answer: Reply): void {
+    const { tick, requestTicks } = this.#parts.context;
+    this.#endsTick = tick + requestTicks;
+    this.#answer = answer;
+    this.#parts.ending.add(this);
+  }
+
+  /** The groups take too long: the client goes on, and what it was not granted is given back later. */
+  tick(): void {
+    if (this.#parts.context.tick < this.#endsTick) return;
+    const answer = this.#answer;
+    if (!this.#over) this.#undo(answer);
+    this.#finish(answer);
   }
 
   #finish(reply: Reply): void {
     this.#over = true;
     this.#session.alls.delete(this);
+    this.#parts.ending.delete(this);
     const sink = this.#sink;
     this.#sink = null;
     if (sink !== null) sink.resolve(reply);
@@ -214,21 +256,23 @@ function sharesOf(
     .map(([group, share]) => ({ group, keys: share }));
 }
 
-/** What `[[[key, token]…], remaining-ms]` says; null for nil and errors. */
+/** What `[[[key, token, holds]…], remaining-ms]` says; null for nil and errors. */
 function readGrant(
   reply: Reply,
-): { readonly tokens: ReadonlyMap<string, string>; readonly remainingMs: Millis } | null {
+): (Pick<Share, "tokens" | "counted"> & { readonly remainingMs: Millis }) | null {
   if (!isArray(reply)) return null;
   const [pairs, remainingMs] = reply;
   if (pairs === undefined || !isArray(pairs) || typeof remainingMs !== "number") return null;
   const tokens = new Map<string, string>();
+  const counted: string[] = [];
   for (const pair of pairs) {
     if (!isArray(pair)) return null;
-    const [key, token] = pair;
+    const [key, token, holds] = pair;
     if (typeof key !== "string" || typeof token !== "string") return null;
     tokens.set(key, token);
+    if (typeof holds === "number" && holds > 1) counted.push(key);
   }
-  return { tokens, remainingMs };
+  return { tokens, counted, remainingMs };
 }
 
 function isArray(reply: Reply): reply is readonly Reply[] {

@@ -64,6 +64,7 @@ export class Locks {
   /** Those who wait for news of a ticket, by group and number. */
   readonly #tickets = new Map<string, Set<() => void>>();
   #ticketWatchers = 0;
+  readonly #endingAlls = new Set<LockAll>();
   #stopping: {
     readonly done: () => void;
     readonly endsTick: number;
@@ -132,6 +133,8 @@ export class Locks {
       context: this.#context,
       requests: this.#requests,
       chores: this.#chores,
+      write: this.#parts.write,
+      ending: this.#endingAlls,
       groupOf: what.groupOf,
     };
     return new LockAll(parts, what, sink);
@@ -214,6 +217,7 @@ export class Locks {
   tick(): void {
     const { tick, timings } = this.#context;
     this.#requests.tick();
+    for (const all of [...this.#endingAlls]) all.tick();
     this.#chores.tick();
     this.#deadlocks.tick();
     const lookTicks = Math.max(1, Math.floor(this.#parts.sessionTimeoutMs / 8 / timings.tickMs));

@@ -43,6 +43,41 @@ suite("replica/lock-all", (test) => {
     }
   });
 
+  test("what was counted once more is counted back before the answer, and no further", () => {
+    const world = ClusterWorld.ready();
+    const node = world.follower(0);
+    const client = new LockClient(node);
+    const again = { reentrant: true, waitMs: 0 };
+    world.answered(client.ask(acquire("0a", "me")));
+    world.answered(new LockClient(node).ask(acquire("2c", "other")));
+
+    for (let round = 0; round < 3; round += 1) {
+      const answer = client.askAll(acquireAll(KEYS, "me", again));
+      world.answered(answer);
+      assert.is(answer.told, "nil");
+      assert.equal(holders(world), ["other", "me", ""]);
+    }
+    const held = client.ask(acquire("0a", "me", again));
+    const reply = world.answered(held);
+    assert.is(Array.isArray(reply) ? reply[2] : 0, 2);
+  });
+
+  test("a client is told in time when the groups that give back cannot", () => {
+    const world = ClusterWorld.ready();
+    const node = world.follower(0);
+    world.answered(new LockClient(node).ask(acquire("2c", "other")));
+    const client = new LockClient(node);
+    const answer = client.askAll(acquireAll(KEYS, "me", { waitMs: 1_000 }));
+    world.pass(900);
+    world.cut(node.id);
+
+    world.answered(answer, 14_000);
+
+    assert.match(answer.told, /^(UNKNOWN|CLUSTERDOWN)$/);
+    world.heal();
+    world.until("all is given back", () => holders(world).join() === "other,,");
+  });
+
   test("it waits for each in turn, as long as it may in all", () => {
     const world = ClusterWorld.ready();
     const node = world.follower(0);

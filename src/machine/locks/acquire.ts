@@ -109,6 +109,7 @@ export function acquireAll(keyspace: Keyspace, operation: LockAcquireAllOperatio
   return grantsReply(
     keyspace,
     held.map((grant) => holdAgain(keyspace, grant, terms)),
+    operation.provisional,
   );
 }
 
@@ -255,6 +256,7 @@ function grantNow(keyspace: Keyspace, asked: Asked & Terms, keys: readonly strin
     return grantsReply(
       keyspace,
       keys.map((key) => hold(keyspace, db, key, asked)),
+      asked.provisional,
     );
   }
   const grant = hold(keyspace, db, asked.key, asked);

@@ -27,6 +27,8 @@ export function findRequest(
   }
   const [first] = grants;
   if (first === undefined) return { kind: "unknown" };
-  const reply = isAll ? grantsReply(keyspace, grants) : grantReply(keyspace, first);
+  const reply = isAll
+    ? grantsReply(keyspace, grants, first.holder?.provisional ?? false)
+    : grantReply(keyspace, first);
   return { kind: "granted", reply, granted: grantedKeys(grants, owner) };
 }

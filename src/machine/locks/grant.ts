@@ -65,14 +65,26 @@ export function grantReply(keyspace: Keyspace, grant: Grant): Reply {
   return [tokenOf(grant), remainingOf(keyspace, grant), grant.holder?.holds ?? 1];
 }
 
-/** What LOCK.ACQUIREALL answers: keys with tokens, the shortest of the remaining times. */
-export function grantsReply(keyspace: Keyspace, grants: readonly Grant[]): Reply {
+/**
+ * What LOCK.ACQUIREALL answers: keys with tokens, the shortest of the remaining times. Where other
+ * groups are still to come, also how often each key is held: a count that went up is taken back when
+ * one of them fails.
+ */
+export function grantsReply(
+  keyspace: Keyspace,
+  grants: readonly Grant[],
+  provisional: boolean,
+): Reply {
   let least = ENDLESS;
   for (const grant of grants) {
     const remaining = remainingOf(keyspace, grant);
     if (remaining !== ENDLESS && (least === ENDLESS || remaining < least)) least = remaining;
   }
-  return [grants.map((grant) => [grant.key, tokenOf(grant)]), least];
+  const pairs = grants.map((grant) => {
+    const pair = [grant.key, tokenOf(grant)];
+    return provisional ? [...pair, grant.holder?.holds ?? 1] : pair;
+  });
+  return [pairs, least];
 }
 
 /** What is to be given back should nobody take it. */

@@ -110,6 +110,8 @@ function grant(keyspace: Keyspace, waiter: Waiter): void {
     }
   }
   const reply =
-    waiter.others === null ? grantReply(keyspace, first) : grantsReply(keyspace, grants);
+    waiter.others === null
+      ? grantReply(keyspace, first)
+      : grantsReply(keyspace, grants, waiter.provisional);
   locks.news.answer(waiter, reply, grantedKeys(grants, owner));
 }
