@@ -71,7 +71,8 @@ export const MIXED_KEYS: readonly string[] = MIXED;
 const LIMITS = { "sem:0": 2, "sem:1": 5 } as const;
 
 /** Errors that say something about the lock: answers like any other. */
-const ABOUT_LOCK = /^(?:WRONGTYPE|LIMITDIFFERS|QUEUEFULL|DEADLOCK|ERR the owner|ERR more permits) ?/;
+const ABOUT_LOCK =
+  /^(?:WRONGTYPE|LIMITDIFFERS|QUEUEFULL|DEADLOCK|ERR the owner|ERR more permits) ?/;
 const REFUSED = /^(?:TRYAGAIN|CLUSTERDOWN|MISCONF) /;
 const UNKNOWN = /^UNKNOWN /;
 
