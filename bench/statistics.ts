@@ -37,3 +37,10 @@ export function summarize(values: readonly number[]): Summary {
 export function ratios(values: readonly number[], references: readonly number[]): Summary {
   return summarize(values.map((value, round) => value / (references[round] ?? NaN)));
 }
+
+/** Round by round where both have as many rounds, else of the medians; null where one is missing. */
+export function ratioOf(ours: Summary | null, theirs: Summary | null): Summary | null {
+  if (ours === null || theirs === null) return null;
+  if (ours.values.length === theirs.values.length) return ratios(ours.values, theirs.values);
+  return summarize([median(ours.values) / median(theirs.values)]);
+}

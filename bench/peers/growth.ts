@@ -5,8 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { fillLocks, uniqueOwner } from "../fill.ts";
 import type { Summary } from "../statistics.ts";
-import { summarize } from "../statistics.ts";
-import { ratioOf } from "./results.ts";
+import { ratioOf, summarize } from "../statistics.ts";
 import { runSteps } from "./run-client.ts";
 import type { PeersScale } from "./scale.ts";
 import type { RunningService } from "./servers/contract.ts";

@@ -1,6 +1,6 @@
 /** What a comparison of peers found: medians over rounds, targets, and what could not be measured. */
 import { reached, type Target, type Unit } from "../report.ts";
-import { median, ratios, summarize, type Summary } from "../statistics.ts";
+import { ratioOf, summarize, type Summary } from "../statistics.ts";
 import type { Growth } from "./growth.ts";
 import type { LoadComparison } from "./load.ts";
 import type { StepResult } from "./order.ts";
@@ -142,13 +142,6 @@ export class Findings {
   ): Summary | null {
     return ratioOf(this.figure(workload, ours, value), this.figure(workload, theirs, value));
   }
-}
-
-/** Round by round where both have as many rounds, else of the medians; null where one is missing. */
-export function ratioOf(ours: Summary | null, theirs: Summary | null): Summary | null {
-  if (ours === null || theirs === null) return null;
-  if (ours.values.length === theirs.values.length) return ratios(ours.values, theirs.values);
-  return summarize([median(ours.values) / median(theirs.values)]);
 }
 
 /** Judged by the median. */

@@ -1,16 +1,9 @@
 /** What Paxlock should reach beside its peers, like with like: the same client where there is one. */
 import type { Target } from "../report.ts";
-import { summarize, type Summary } from "../statistics.ts";
+import { ratioOf, summarize, type Summary } from "../statistics.ts";
 import type { Growth } from "./growth.ts";
 import type { LoadComparison } from "./load.ts";
-import {
-  Findings,
-  ratioOf,
-  targetRow,
-  type FailoverRow,
-  type TargetRow,
-  type Workload,
-} from "./results.ts";
+import { Findings, targetRow, type FailoverRow, type TargetRow, type Workload } from "./results.ts";
 
 export interface TargetInput {
   readonly workloads: readonly Workload[];

@@ -6,7 +6,7 @@ import { predecessor } from "../../bench/peers/clients/zookeeper.ts";
 import { failoverRow } from "../../bench/peers/failover.ts";
 import { LatencyRecorder } from "../../bench/peers/latency.ts";
 import type { StepResult } from "../../bench/peers/order.ts";
-import { Findings, peerRow, ratioOf, type PeersReport } from "../../bench/peers/results.ts";
+import { Findings, peerRow, type PeersReport } from "../../bench/peers/results.ts";
 import type { Service } from "../../bench/peers/servers/contract.ts";
 import { zookeeperMode } from "../../bench/peers/servers/zookeeper.ts";
 import { missingSentences } from "../../bench/peers/services.ts";
@@ -15,7 +15,7 @@ import { peersText, spread, workloadTable } from "../../bench/peers/tables.ts";
 import { targetRows } from "../../bench/peers/targets.ts";
 import { writtenBytes } from "../../bench/peers/usage.ts";
 import { keysOf } from "../../bench/peers/workloads.ts";
-import { summarize } from "../../bench/statistics.ts";
+import { ratioOf, summarize } from "../../bench/statistics.ts";
 import { suite } from "../support/suite.ts";
 
 const MOMENT = { warmUpMs: 1, measureMs: 1 };
