@@ -13,7 +13,7 @@
 import type { AddressBook } from "./address-book.ts";
 import { linkSignals, pause, unlessAborted, type Clock } from "./clock.ts";
 import { NoAnswer, ServerError, type RawReply } from "./connection.ts";
-import { NotAcquiredError, PaxlockError, UnavailableError } from "./errors.ts";
+import { NotAcquiredError, PaxlockError, TooManyWaitsError, UnavailableError } from "./errors.ts";
 import type { HoldLedger } from "./hold-ledger.ts";
 import type { LeaseSpan } from "./lease.ts";
 import type { LockNews } from "./news.ts";
@@ -74,7 +74,8 @@ export async function acquire(tools: Tools, wanted: Wanted): Promise<Granted> {
   signal?.throwIfAborted();
   if (waitMs === 0 && !bind) return askOnce(tools, wanted);
   const line = await tools.lines.take(waitMs, signal);
-  if (line === null) throw new NotAcquiredError(wanted.keys, waitMs);
+  // Nobody was asked for the lock, which may be free.
+  if (line === null) throw new TooManyWaitsError(tools.lines.used);
   return new Wait(tools, wanted, line).run();
 }
 

@@ -205,14 +205,17 @@ export class RefusedError extends PaxlockError {
   }
 }
 
-/** More waits at once than the client has connections and places in its line for. */
+/**
+ * No connection to wait on was free in time, or there is no place in the line for one; waits, bound
+ * locks and watches have one each. The lock was not asked for.
+ */
 export class TooManyWaitsError extends PaxlockError {
   override readonly name = "TooManyWaitsError";
 
   constructor(bound: number) {
     super("TOO_MANY_WAITS", {
-      message: `${bound} requests wait for a connection already`,
-      advice: "wait for fewer locks at once, or raise maxWaitConnections",
+      message: `all connections for waits are in use or waited for (${bound}); the lock was not asked for`,
+      advice: "wait for, bind or watch fewer locks at once, or raise maxWaitConnections",
     });
   }
 }

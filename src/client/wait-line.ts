@@ -172,6 +172,11 @@ export class WaitLines {
     return this.#standInLine(timeoutMs, signal);
   }
 
+  /** How many are in use. */
+  get used(): number {
+    return this.#used.size;
+  }
+
   /** Takes a line back; the next in line gets it. */
   give(line: WaitLine): void {
     if (!this.#used.delete(line)) return;

@@ -515,6 +515,16 @@ suite("client/lock: giving up", (test) => {
     });
   });
 
+  test("without a connection to wait on in time, nobody is said to hold the lock", async () => {
+    await withClient({ maxWaitConnections: 1 }, async ({ client }) => {
+      await client.acquire("a", { bind: true, ttlMs: 5_000 });
+
+      assert.instance(await rejection(client.acquire("b", { waitMs: 10 })), TooManyWaitsError);
+      const bound = client.acquire("b", { bind: true, ttlMs: 5_000 });
+      assert.instance(await rejection(bound), TooManyWaitsError);
+    });
+  });
+
   test("close() tells holders, gives back what they held, ends waits and refuses what comes", async () => {
     await withClient({}, async ({ cluster, client }) => {
       cluster.occupy("b");
