@@ -195,9 +195,14 @@ async function runWorkers({
     }
   };
   const workers = Promise.all(Array.from({ length: step.workers }, (_, index) => work(index)));
-  const figures = await Promise.race([measured(step, tally, pids), workers]);
+  let figures;
+  try {
+    figures = await unlessEnded(workers, async (signal) => measured(step, { tally, pids, signal }));
+  } finally {
+    // Also when one of them has failed: the others would go on for ever.
+    over = true;
+  }
   if (!("seconds" in figures)) throw new Error("the workers ended before the time was over");
-  over = true;
   const late = sleep(DRAIN_LIMIT_MS, "late", { ref: false });
   if ((await Promise.race([workers, late])) === "late") {
     throw new Error(`workers still waited after ${DRAIN_LIMIT_MS} ms`);
@@ -205,20 +210,41 @@ async function runWorkers({
   return figures;
 }
 
+/** What `measuring` gives, or what has ended before: then it is stopped by the signal. */
+async function unlessEnded<T>(
+  ending: Promise<T>,
+  measuring: (signal: AbortSignal) => Promise<StepResult>,
+): Promise<T | StepResult> {
+  const stop = new AbortController();
+  const figures = measuring(stop.signal);
+  figures.catch(() => undefined);
+  try {
+    return await Promise.race([figures, ending]);
+  } finally {
+    stop.abort();
+  }
+}
+
 /** Waits for the warm-up, then for the time that is measured. */
 async function measured(
   { warmUpMs, measureMs }: Step,
-  tally: Tally,
-  pids: readonly number[],
+  {
+    tally,
+    pids,
+    signal,
+  }: { readonly tally: Tally; readonly pids: readonly number[]; readonly signal: AbortSignal },
 ): Promise<StepResult> {
-  await sleep(warmUpMs);
+  const pause = async (ms: number): Promise<void> => {
+    await sleep(ms, null, { signal });
+  };
+  await pause(warmUpMs);
   const serversBefore = usageOf(pids);
   const clientBefore = process.cpuUsage();
   const beganMs = performance.now();
   tally.measuring = true;
-  await sleep(measureMs);
+  await pause(measureMs);
   // Where so little is done that there is no pair in the time, the first one after it counts.
-  for (const endMs = beganMs + FIRST_PAIR_LIMIT_MS; tally.pairs === 0; await sleep(1)) {
+  for (const endMs = beganMs + FIRST_PAIR_LIMIT_MS; tally.pairs === 0; await pause(1)) {
     if (performance.now() > endMs) break;
   }
   tally.measuring = false;
@@ -322,7 +348,9 @@ async function runHeld(step: HeldStep, { connections, keys, pids }: Stage): Prom
   };
   const timer = setInterval(tick, TICK_MS);
   try {
-    const figures = await Promise.race([measured(step, tally, pids), failed]);
+    const figures = await unlessEnded(failed, async (signal) =>
+      measured(step, { tally, pids, signal }),
+    );
     over = true;
     const limitMs = performance.now() + DRAIN_LIMIT_MS;
     while ((pending.size > 0 || freed < held.length) && performance.now() < limitMs) {

@@ -123,8 +123,8 @@ suite("machine/locks/sessions", (test) => {
     const asked = { session: "s", provisional: true };
     assert.equal(rig.apply(askingAll(["x", "y"], "a", asked)), [
       [
-        ["x", "1"],
-        ["y", "2"],
+        ["x", "1", 1],
+        ["y", "2", 1],
       ],
       1_000,
     ]);
