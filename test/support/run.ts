@@ -3,7 +3,8 @@
  *
  * - `verify`: format, lint, three type checks, the tests of `test/tidy`. Writes nothing.
  * - `unit`: every other `*.test.ts`, in a few worker processes that share the list of files.
- * - `e2e`: a build, then every `*.e2e.ts`, each in a process of its own, one at a time.
+ * - `e2e`: a build, then every `*.e2e.ts`, each in a process of its own: first those that mostly wait
+ *   for what they have started, two at a time, then the others, one at a time.
  * - `all`: all of these.
  *
  * Each process leads a process group, which is killed when no test settles for longer than its
@@ -24,7 +25,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
-import { join, relative, resolve } from "node:path";
+import { join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ResultsReader, Tally, type TestRecord } from "./results.ts";
 
@@ -336,7 +337,19 @@ async function endToEnd(patterns: readonly string[]): Promise<void> {
     return;
   }
   process.env["PAXLOCK_TEST_BUILT"] = "1";
-  for (const file of files) await alone(file);
+  const besides = files.filter(mayRunBeside);
+  const lane = async (): Promise<void> => {
+    for (let next = besides.shift(); next !== undefined; next = besides.shift()) await alone(next);
+  };
+  const rest = files.filter((file) => !mayRunBeside(file));
+  await Promise.all([lane(), lane()]);
+  for (const file of rest) await alone(file);
+}
+
+/** Tests that ask what is done and answered, not how fast; their servers have ports of their own. */
+function mayRunBeside(file: string): boolean {
+  const [, folder = ""] = name(file).split(sep);
+  return ["cli", "client", "clients", "commands", "differential", "resp", "script"].includes(folder);
 }
 
 async function main(): Promise<void> {
