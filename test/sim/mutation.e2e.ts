@@ -81,6 +81,8 @@ interface Executed {
 function execute(args: readonly string[], cwd: string): Promise<Executed> {
   const env = { ...process.env };
   delete env["ONLY"];
+  // What a scenario's tests find out is no result of this run.
+  delete env["PAXLOCK_TEST_RESULTS"];
   const options = { cwd, env, timeout: MUTANT_MS_MAX, maxBuffer: 64 * 1024 * 1024 };
   return new Promise((resolve) => {
     const child = execFile(process.execPath, args, options, (_, stdout, stderr) => {
