@@ -227,12 +227,15 @@ suite(
         const script =
           "if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end redis.call('del', KEYS[1]) " +
           "redis.call('publish', KEYS[2], ARGV[1]) return 1";
-        const groups = (await cluster.status(1))?.groups ?? [];
+        // Groups return to the nodes that are to lead them one by one.
+        const { groups } = await cluster.until("node 3 leads a group", (view) =>
+          view.groups.some(({ leader }) => leader === 3) ? null : "not yet",
+        );
         const key = Array.from({ length: 1_000 }, (_, at) => `k${at}`).find((name) => {
           const group = groups[groupOfSlot(hashSlot(name), groups.length)];
           return group?.leader === 3;
         });
-        if (key === undefined) throw new Error("node 3 leads a group");
+        if (key === undefined) throw new Error("no key is in a group of node 3");
         const channel = `unlocked:{${key}}`;
         const unlock = async (client: RespClient | undefined, owner: string): Promise<unknown> => {
           assert.is(await client?.call("SET", key, owner, "NX", "PX", "60000"), "OK");

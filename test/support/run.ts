@@ -349,7 +349,9 @@ async function endToEnd(patterns: readonly string[]): Promise<void> {
 /** Tests that ask what is done and answered, not how fast; their servers have ports of their own. */
 function mayRunBeside(file: string): boolean {
   const [, folder = ""] = name(file).split(sep);
-  return ["cli", "client", "clients", "commands", "differential", "resp", "script"].includes(folder);
+  return ["cli", "client", "clients", "commands", "differential", "resp", "script"].includes(
+    folder,
+  );
 }
 
 async function main(): Promise<void> {
